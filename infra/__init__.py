@@ -1,0 +1,1 @@
+"""What an environment is: typed config in, components, typed outputs out."""
