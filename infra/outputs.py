@@ -160,13 +160,17 @@ class PromotionSource(_Model):
 
 
 class PromotionSpec(_Model):
-    """`release_prefix` starts the name of every resource that a release makes (model, endpoint config, alarms)."""
+    """`release_prefix` starts the name of every resource that a release makes (model, endpoint config, alarms).
+
+    `allow_host_base`: admit images whose base is the machine that runs them. Such an image runs in a rehearsal only.
+    """
 
     approval: Literal["automatic", "manual"]
     journal_table_name: str
     lease_seconds: int
     release_prefix: str
     ledger_retention_days: int
+    allow_host_base: bool = False
     source: PromotionSource | None
 
 
