@@ -1,0 +1,1 @@
+"""What happens to a model: training, gates, registration, promotion, serving."""
