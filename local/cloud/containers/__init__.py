@@ -1,0 +1,1 @@
+"""Container images as processes: pulling by digest, environments, spawning, logs."""
