@@ -1,0 +1,167 @@
+"""The one clock of the embedded cloud.
+
+Time runs at `speed` cloud seconds a real second, starts `offset` seconds from the real time, may be moved forward, and never goes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from local.errors import ClockError
+
+log = logging.getLogger(__name__)
+
+_SLICE = 0.02  # real seconds between looks at an event that the clock can't be woken by
+
+
+class Timer:
+    """A call that is due at a cloud time; `cancel` before then and it is not made."""
+
+    def __init__(self, due: float, fn: Callable[[], object]) -> None:
+        self.due = due
+        self.fn = fn
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Clock:
+    """Cloud time. Thread-safe; waits notice at once when speed changes or time is moved forward."""
+
+    def __init__(self, speed: float = 1.0, offset: float = 0.0, real: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic) -> None:
+        _positive(speed)
+        self._ticks = ticks
+        self._real = real
+        self._changed = threading.Condition()
+        self._base_ticks = ticks()
+        self._base = real() + offset
+        self._speed = speed
+        self._unscaled_base = self._base
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._sequence = itertools.count()
+        self._runner: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def speed(self) -> float:
+        """Cloud seconds a real second."""
+        return self._speed
+
+    @property
+    def offset(self) -> float:
+        """Cloud time less real time, seconds, at this moment."""
+        return self.time() - self._real()
+
+    def time(self) -> float:
+        """Cloud time as seconds since the epoch."""
+        with self._changed:
+            return self._time()
+
+    def now(self) -> datetime:
+        """Cloud time as an aware datetime in UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def unscaled(self) -> float:
+        """Seconds since the epoch on a time line that knows offsets and leaps but not the speed.
+
+        What is physical on the client's side, such as the life of its credentials, is measured on it: a rehearsal at thirty times the speed
+        does not log its user out after two minutes.
+        """
+        with self._changed:
+            return self._unscaled_base + (self._ticks() - self._base_ticks)
+
+    def set(self, *, speed: float | None = None, offset: float | None = None, advance: float | None = None) -> None:
+        """Change speed, set time to real time plus `offset`, or move it `advance` seconds forward; going back is refused."""
+        if speed is not None:
+            _positive(speed)
+        with self._changed:
+            ticks = self._ticks()
+            now = self._time()
+            unscaled = self._unscaled_base + (ticks - self._base_ticks)
+            target = now
+            if offset is not None:
+                target = self._real() + offset
+                if target < now:
+                    raise ClockError(
+                        f"an offset of {offset:g} s would move cloud time {now - target:.1f} s backwards",
+                        where="clock",
+                        remedy="start the cloud anew to go back in time",
+                    )
+            if advance is not None:
+                if advance < 0:
+                    raise ClockError(f"time can't be advanced by {advance:g} s", where="clock", remedy="give a number of seconds that is not negative")
+                target += advance
+            self._base, self._unscaled_base, self._base_ticks = target, unscaled + (target - now), ticks
+            if speed is not None:
+                self._speed = speed
+            self._changed.notify_all()
+
+    def wait_until(self, epoch: float, event: threading.Event | None = None) -> bool:
+        """Wait for cloud time `epoch`. True when it has come; False when `event` was set, or the clock closed, before."""
+        while True:
+            if event is not None and event.is_set():
+                return False
+            with self._changed:
+                if self._closed:
+                    return False
+                left = (epoch - self._time()) / self._speed
+                if left <= 0:
+                    return True
+                if event is None:
+                    self._changed.wait(left)
+                    continue
+            event.wait(min(left, _SLICE))
+
+    def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
+        """Call `fn` on a thread of its own when `seconds` of cloud time have passed."""
+        with self._changed:
+            timer = Timer(self._time() + seconds, fn)
+            heapq.heappush(self._timers, (timer.due, next(self._sequence), timer))
+            if self._runner is None and not self._closed:
+                self._runner = threading.Thread(target=self._run_timers, name="clock", daemon=True)
+                self._runner.start()
+            self._changed.notify_all()
+        return timer
+
+    def close(self) -> None:
+        """End all waits and forget all timers."""
+        with self._changed:
+            self._closed = True
+            self._timers.clear()
+            self._changed.notify_all()
+
+    def _time(self) -> float:
+        return self._base + (self._ticks() - self._base_ticks) * self._speed
+
+    def _run_timers(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._timers or self._timers[0][0] > self._time()):
+                    self._changed.wait((self._timers[0][0] - self._time()) / self._speed if self._timers else None)
+                if self._closed:
+                    return
+                timer = heapq.heappop(self._timers)[2]
+            if not timer.cancelled:
+                threading.Thread(target=_guarded, args=(timer,), name="clock-call", daemon=True).start()
+
+
+def _guarded(timer: Timer) -> None:
+    with contextlib.suppress(Exception):
+        try:
+            timer.fn()
+        except Exception:
+            log.exception("a call that was due at %s failed", timer.due)
+            raise
+
+
+def _positive(speed: float) -> None:
+    if not 0 < speed < float("inf"):
+        raise ClockError(f"a speed of {speed:g} is not possible", where="clock", remedy="give a positive number, for example 30")

@@ -1,0 +1,1 @@
+"""From an HTTP request to the handler of a service, and back."""

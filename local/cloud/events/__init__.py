@@ -1,0 +1,1 @@
+"""EventBridge: rules that fire their targets."""

@@ -1,0 +1,1 @@
+"""Training and processing jobs as real processes under the container contract."""

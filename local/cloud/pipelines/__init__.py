@@ -1,0 +1,1 @@
+"""SageMaker pipelines: definitions checked and interpreted."""

@@ -1,0 +1,18 @@
+"""The backend of SageMaker, composed of its parts. Each part is one line in the list of bases; the first one that has a method answers."""
+
+from __future__ import annotations
+
+from moto.core.base_backend import BackendDict
+from moto.sagemaker.models import SageMakerModelBackend
+
+from local.cloud.sagemaker.base import SageMakerBase
+
+
+class SageMakerBackend(
+    SageMakerBase,
+    SageMakerModelBackend,
+):
+    """SageMaker of one account and region."""
+
+
+backends: BackendDict[SageMakerBackend] = BackendDict(SageMakerBackend, "sagemaker")

@@ -1,0 +1,1 @@
+"""STS: credentials of roles, by the roles' trust policies."""
