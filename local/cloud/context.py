@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -16,6 +16,9 @@ from local.cloud.clock import Clock
 from local.cloud.http import HttpRequest, HttpResponse
 from local.cloud.processes import Processes
 from local.errors import CloudNotRunning, RoleNotAssumable
+
+if TYPE_CHECKING:
+    from local.cloud.dispatch.call import Call
 
 FastHandler = Callable[[HttpRequest, "re.Match[str]"], HttpResponse]
 
@@ -52,8 +55,9 @@ class CloudSession(boto3.Session):
 class Cloud:
     """Everything that the services of one running cloud share.
 
-    `home` is the folder for state and logs, `url` the one endpoint of all services. Rooms put themselves in place by `local.cloud.server`:
-    `events` and `metrics` before the first request is answered.
+    `home` is the folder for state and logs, `url` the one endpoint of all services. Rooms put themselves in place by `local.cloud.server`
+    before the first request is answered: `events`, `metrics`, routes that skip the dispatcher (`fast_routes`), and guards, which look at a
+    call before its handler does and may refuse it or move it into another account.
     """
 
     events: Events
@@ -67,6 +71,7 @@ class Cloud:
         self.accounts = Accounts(clock)
         self.processes = Processes()
         self.fast_routes: list[tuple[re.Pattern[str], FastHandler]] = []
+        self.guards: list[Callable[[Call], None]] = []
         self.shutdown_hooks: list[Callable[[], object]] = []
         self.closing = threading.Event()
 

@@ -30,9 +30,10 @@ from local.errors import LocalError
 
 log = logging.getLogger("local.cloud")
 
-# Rooms that put something into a starting cloud: module -> attribute `install(cloud, application)`.
+# Rooms that put something into a starting cloud by a function `install(cloud)`.
 ROOMS = (
-    "local.cloud.crossaccount",
+    "local.cloud.iam.guards",
+    "local.cloud.ecr.blobs",
     "local.cloud.events.bus",
     "local.cloud.cloudwatch",
     "local.cloud.autoscaling",
@@ -66,7 +67,7 @@ def _start(home: Path, speed: float, offset: float, port: int, enforce_iam: bool
     try:
         application.admin.update(admin_pages(cloud))
         for room in ROOMS:
-            _install(room, cloud, application)
+            _install(room, cloud)
     except BaseException:
         _stop(cloud, server)
         raise
@@ -74,16 +75,16 @@ def _start(home: Path, speed: float, offset: float, port: int, enforce_iam: bool
     return cloud, server
 
 
-def _install(room: str, cloud: Cloud, application: Application) -> None:
+def _install(room: str, cloud: Cloud) -> None:
     try:
         module = importlib.import_module(room)
     except ModuleNotFoundError as missing:
         if not (missing.name or "").startswith("local.cloud"):
             raise
         return
-    install: Callable[[Cloud, Application], None] | None = getattr(module, "install", None)
+    install: Callable[..., None] | None = getattr(module, "install", None)
     if install is not None:
-        install(cloud, application)
+        install(cloud)
 
 
 def _stop(cloud: Cloud, server: Server) -> None:

@@ -33,9 +33,6 @@ log = logging.getLogger("local.cloud")
 # moto warns of every error code that a service model does not list; AWS answers such codes too.
 warnings.filterwarnings("ignore", message=r"Exception\(CloudError\) with code")
 
-Guard = Callable[[Call], None]
-
-
 class Application:
     """Answers every request of one cloud."""
 
@@ -43,18 +40,17 @@ class Application:
         self._cloud = cloud
         self._told: set[str] = set()
         self._lock = threading.Lock()
-        self.guards: list[Guard] = []
         self.admin: dict[str, Callable[[HttpRequest], HttpResponse]] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path
-        if path.startswith("/_lockstep/"):
-            answer = self.admin.get(path)
-            return answer(request) if answer else HttpResponse(404, [("Content-Type", "text/plain")], b"no such page\n")
         for pattern, fast in self._cloud.fast_routes:
             found = pattern.match(path)
             if found:
                 return fast(request, found)
+        if path.startswith("/_lockstep/"):
+            answer = self.admin.get(path)
+            return answer(request) if answer else _text(404, "no such page")
         return self._aws(request)
 
     def _aws(self, request: HttpRequest) -> HttpResponse:
@@ -96,7 +92,7 @@ class Application:
         table = routes(call.service)
         if table is None:
             raise not_implemented(call.service, call.operation or call.http.method)
-        for guard in self.guards:
+        for guard in self._cloud.guards:
             guard(call)
         for route in table:
             if route.pattern.match(call.http.path):
@@ -129,6 +125,8 @@ def error_response(service: str, operation: str, request: HttpRequest, error: Cl
         operation_model = model.operation_model(operation)
     except OperationNotFoundError:
         operation_model = OperationModel({}, model)
+    if service == "cloudwatch":
+        return _cloudwatch_error(request, operation_model, error)
     protocol = str(model.protocol)
     content_type = request.header("content-type")
     supported = model.metadata.get("protocols", [protocol])
@@ -140,6 +138,16 @@ def error_response(service: str, operation: str, request: HttpRequest, error: Cl
     headers = dict(answer["headers"])
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
     return _plain(error.status, headers, answer["body"])
+
+
+def _cloudwatch_error(request: HttpRequest, model: OperationModel, error: CloudError) -> HttpResponse:
+    """CloudWatch speaks three protocols; its own room knows them."""
+    from local.cloud.cloudwatch import wire
+
+    path, content_type = request.path, request.header("content-type")
+    protocol = wire.CBOR if path.startswith("/service/") else "json" if content_type.startswith("application/x-amz-json") else "query"
+    status, headers, body = wire._error(protocol, model, error)
+    return _plain(status, headers, body)
 
 
 def _plain(status: int, headers: Any, body: Any) -> HttpResponse:

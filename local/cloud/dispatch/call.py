@@ -42,6 +42,8 @@ class Call:
         target = self.http.header("x-amz-target")
         if target:
             return target.rsplit(".", 1)[-1]
+        if self.http.path.startswith("/service/"):  # smithy RPC: /service/<name>/operation/<operation>
+            return self.http.path.rsplit("/", 1)[-1]
         if "Action" in self.form:
             return self.form["Action"]
         try:

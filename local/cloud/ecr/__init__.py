@@ -1,0 +1,1 @@
+"""ECR: images and their layers, kept by digest and handed out again."""

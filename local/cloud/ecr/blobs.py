@@ -1,0 +1,53 @@
+"""Layer blobs on disk, by digest, and the signed URLs by which they are fetched (on AWS: S3's presigned ones)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from pathlib import Path
+
+from local.cloud.context import Cloud
+from local.cloud.http import HttpRequest, HttpResponse
+
+LIFETIME = 3600  # seconds that a download URL is good for
+_PAGE = "/_lockstep/layers/"
+_KEY = secrets.token_bytes(32)
+
+
+def install(cloud: Cloud) -> None:
+    cloud.fast_routes.append((re.compile(re.escape(_PAGE) + r"(sha256:[0-9a-f]{64})$"), lambda request, found: _serve(cloud, request, found[1])))
+
+
+def path_of(cloud: Cloud, digest: str) -> Path:
+    """Where a blob lies; equal blobs of several repositories are one file."""
+    return cloud.home / "layers" / digest.removeprefix("sha256:")
+
+
+def keep(cloud: Cloud, data: bytes) -> str:
+    """Keep a blob; returns its digest."""
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    path = path_of(cloud, digest)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        scratch.write_bytes(data)
+        scratch.replace(path)
+    return digest
+
+
+def url_of(cloud: Cloud, digest: str) -> str:
+    expires = int(cloud.clock.unscaled()) + LIFETIME
+    return f"{cloud.url}{_PAGE}{digest}?expires={expires}&signature={_sign(digest, expires)}"
+
+
+def _sign(digest: str, expires: int) -> str:
+    return hmac.new(_KEY, f"{digest} {expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def _serve(cloud: Cloud, request: HttpRequest, digest: str) -> HttpResponse:
+    found = re.fullmatch(r"expires=(\d+)&signature=([0-9a-f]{64})", request.query)
+    if found is None or not hmac.compare_digest(_sign(digest, int(found[1])), found[2]) or cloud.clock.unscaled() > int(found[1]):
+        return HttpResponse(403, [("Content-Type", "text/plain")], b"the URL is not signed, or has expired\n")
+    return HttpResponse(200, [("Content-Type", "application/octet-stream")], path_of(cloud, digest).read_bytes())

@@ -1,0 +1,26 @@
+"""Requests to ECR."""
+
+from __future__ import annotations
+
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+from local.cloud import context
+from local.cloud.ecr.backend import EcrBackend, backends
+
+
+class EcrResponse(ECRResponse):
+    """moto's, on the backend that keeps layers."""
+
+    @property
+    def ecr_backend(self) -> EcrBackend:
+        return backends[self.current_account][self.region]
+
+    def get_download_url_for_layer(self) -> ActionResult:  # type: ignore[override]
+        return ActionResult(self.ecr_backend.download_url(self._get_param("repositoryName"), self._get_param("layerDigest"), self._get_param("registryId")))
+
+    def get_authorization_token(self) -> ActionResult:
+        answer = super().get_authorization_token()
+        for entry in answer.result["authorizationData"]:  # type: ignore[index]
+            entry["expiresAt"] = context.current().clock.time() + 12 * 3600
+        return answer
