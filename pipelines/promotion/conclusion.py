@@ -1,0 +1,88 @@
+"""What follows once it is known how a rollout ended: the ledger, the package's stage, cleaning up. Each part may be done twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.outputs import EnvironmentOutputs
+from pipelines.promotion import cleanup
+from pipelines.promotion.decisions import EndpointView
+from pipelines.promotion.evidence import Ledger
+from pipelines.promotion.journal import Entry, Journal
+from pipelines.promotion.outcome import Outcome
+from pipelines.promotion.seam import Aws
+
+_STAGE = "Release"
+
+
+def conclude(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, entry: Entry, view: EndpointView) -> Outcome:
+    """Write the ending down and finish the promotion. The same entry gives the same evidence in every run."""
+    facts = entry.facts
+    ending, plan = facts["ending"], facts["plan"]
+    outcome = Outcome(
+        promotion=entry.promotion,
+        operation=facts["operation"],
+        ending=ending["ending"],
+        endpoint_config=plan["target"],
+        model_package_arn=facts["model_package_arn"],
+        at=ending["at"],
+        reasons=tuple(ending["reasons"]),
+    )
+    number = None
+    if outcome.ending == "released":
+        number = ledger.write_release(entry.promotion, release_facts(facts)).number
+    ledger.write_evidence(entry.promotion, evidence_facts(outputs, entry, number))
+    stage = {"released": "Released", "rolled-back": "RolledBack"}[outcome.ending]
+    aws.set_package_stage(outcome.model_package_arn, stage=_STAGE, status=stage, description=f"promotion {entry.promotion}")
+    cleanup.sweep(aws, outputs, view)
+    journal.finish(entry, {**vars(outcome), "reasons": list(outcome.reasons)})
+    return outcome
+
+
+def release_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    metadata = facts["candidate"]["metadata"]
+    return {
+        "operation": facts["operation"],
+        "model_package_arn": facts["model_package_arn"],
+        "artefact_sha256": metadata["artefact-sha256"],
+        "image_digest": metadata["image-digest"],
+        "endpoint_config": facts["plan"]["target"],
+        "spec_digest": facts["plan"]["spec_digest"],
+        "at": facts["ending"]["at"],
+    }
+
+
+def evidence_facts(outputs: EnvironmentOutputs, entry: Entry, number: int | None) -> dict[str, Any]:
+    """All that an auditor asks: what, from which data and code, asked for and approved by whom, judged how, seen how, ended how."""
+    facts = entry.facts
+    metadata = facts["candidate"]["metadata"]
+    return {
+        "promotion": entry.promotion,
+        "operation": facts["operation"],
+        "outcome": facts["ending"]["ending"],
+        "reasons": facts["ending"]["reasons"],
+        "release_number": number,
+        "environment": outputs.environment,
+        "account_id": outputs.account_id,
+        "endpoint": outputs.endpoint.name,
+        "endpoint_config": facts["plan"]["target"],
+        "former_endpoint_config": facts["plan"]["former"],
+        "model_package_arn": facts["model_package_arn"],
+        "source_model_package_arn": metadata.get("source-model-package-arn"),
+        "image": facts["candidate"]["image"],
+        "model_data_url": facts["candidate"]["model_data_url"],
+        "artefact_sha256": metadata["artefact-sha256"],
+        "image_digest": metadata["image-digest"],
+        "data_sha256": metadata.get("data-sha256"),
+        "code_sha256": metadata.get("code-sha256"),
+        "golden_sha256": metadata.get("golden-sha256"),
+        "requested_by": facts.get("requested_by") or metadata.get("requested-by"),
+        "approved_by": metadata.get("approved-by"),
+        "judged": facts["judged"],
+        "serving_spec_sha256": facts["plan"]["spec_digest"],
+        "deployment": facts["plan"]["deployment"],
+        "seen": facts["seen"],
+        "began": facts["plan"]["began"],
+        "ended": facts["ending"]["at"],
+        "calls": entry.trail,
+    }

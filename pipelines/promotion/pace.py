@@ -1,0 +1,30 @@
+"""How long to wait between two looks: by the service's time, not by this machine's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pipelines.promotion.seam import Aws
+
+
+class Pace:
+    """Sleeps so that about `every` seconds of the service pass.
+
+    How fast the service's clock runs against ours is measured from its answers; until a few of its seconds have passed, short sleeps.
+    """
+
+    def __init__(self, aws: Aws, *, every: float = 10.0, local: Callable[[], float] = time.monotonic) -> None:
+        self._aws = aws
+        self._every = every
+        self._local = local
+        self._began = (aws.now, local())
+        self._probing = 0.05
+
+    def pause(self) -> None:
+        served, passed = self._aws.now - self._began[0], self._local() - self._began[1]
+        if served >= 5 and passed > 0:
+            self._aws.sleep(min(self._every, max(0.05, self._every * passed / served)))
+            return
+        self._aws.sleep(self._probing)
+        self._probing = min(self._probing * 2, self._every / 2)

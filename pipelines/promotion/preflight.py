@@ -1,0 +1,214 @@
+"""All that must hold before anything changes. Every check reads; the first report names every one that failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
+from infra.outputs import EnvironmentOutputs
+from pipelines.promotion import images, render
+from pipelines.promotion.candidate import Candidate, check_evaluation, check_gates, split_s3
+from pipelines.promotion.decisions import IN_PROGRESS, EndpointView
+from pipelines.promotion.seam import Aws, code, text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleared:
+    """What preflight learnt and the release goes on with."""
+
+    gates: dict[str, Any]
+    evaluation: dict[str, Any]
+    probes: tuple[dict[str, str], ...]
+
+
+def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: EndpointView, heartbeat: Callable[[], None]) -> Cleared:
+    """Check everything.
+
+    Raises:
+        PreflightError, IntegrityError, ConflictError: with all that is wrong; the class is the first failure's.
+    """
+    found: dict[str, Any] = {}
+
+    def keep(name: str, read: Callable[[], Any]) -> Callable[[], None]:
+        def check() -> None:
+            found[name] = read()
+
+        return check
+
+    checks: list[Callable[[], None]] = [
+        lambda: check_account(aws, outputs),
+        lambda: check_endpoint(outputs, view),
+        lambda: render.check_rollout(
+            outputs.rollout, instance_count=view.desired_count or outputs.serving.instance_count, where=f"rollout of {outputs.environment}"
+        ),
+        lambda: check_package(outputs, candidate),
+        lambda: check_artefact(aws, outputs, candidate, heartbeat),
+        lambda: check_image(aws, outputs, candidate),
+        lambda: check_role(aws, outputs),
+        lambda: check_keys(aws, outputs),
+        lambda: check_ledger(aws, outputs),
+        keep("gates", lambda: check_gates(_object(aws, candidate, "gates-uri"), candidate.value("gates-uri"))),
+        keep(
+            "evaluation", lambda: check_evaluation(_object(aws, candidate, "evaluation-uri"), candidate, candidate.value("evaluation-uri"))
+        ),
+        keep("probes", lambda: probes(aws, candidate)),
+    ]
+    failures: list[LockstepError] = []
+    for check in checks:
+        try:
+            check()
+        except LockstepError as error:
+            failures.append(error)
+        except ClientError as error:
+            failures.append(refused(error))
+        heartbeat()
+    if failures:
+        raise combined(failures)
+    return Cleared(gates=found["gates"], evaluation=found["evaluation"], probes=found["probes"])
+
+
+def refused(error: ClientError) -> PreflightError:
+    """A call that AWS refused, as a condition that does not hold."""
+    return PreflightError(
+        f"{error.operation_name} was refused: {code(error)}: {text(error)}",
+        where="preflight",
+        remedy="Grant it (policy of the role, of the resource and of its key) by `pulumi up` of the environment that owns it.",
+    )
+
+
+def combined(failures: list[LockstepError]) -> LockstepError:
+    """One error that says them all."""
+    first, *others = failures
+    if not others:
+        return first
+    also = "; ".join(f"{error.where}: {error.message}" if error.where else error.message for error in others)
+    return type(first)(f"{first.message}. Also: {also}", where=first.where, remedy=first.remedy)
+
+
+def check_account(aws: Aws, outputs: EnvironmentOutputs) -> None:
+    account = aws.identity()["Account"]
+    if account != outputs.account_id:
+        raise PreflightError(
+            f"the caller belongs to account {account}, the environment to {outputs.account_id}",
+            where=outputs.environment,
+            remedy="Use credentials of the environment's own account.",
+        )
+
+
+def check_endpoint(outputs: EnvironmentOutputs, view: EndpointView) -> None:
+    where = f"endpoint {outputs.endpoint.name}"
+    if view.status in IN_PROGRESS or view.pending_config:
+        raise ConflictError(
+            f"it is {view.status}: somebody else is changing it (to {view.pending_config or 'other counts or weights'})",
+            where=where,
+            remedy="Wait until it is InService.",
+        )
+    if view.status != "InService":
+        raise PreflightError(
+            f"it is {view.status}", where=where, remedy="Look at its FailureReason; `pulumi up` recreates a deleted endpoint."
+        )
+
+
+def check_package(outputs: EnvironmentOutputs, candidate: Candidate) -> None:
+    where = candidate.arn
+    group = outputs.model_package_group_arn.replace(":model-package-group/", ":model-package/") + "/"
+    if not candidate.arn.startswith(group):
+        raise PreflightError(
+            f"it does not belong to the group {outputs.model_package_group_name}",
+            where=where,
+            remedy="Release packages of this environment's own group.",
+        )
+    if candidate.status != "Completed":
+        raise PreflightError(f"the package is {candidate.status}, not Completed", where=where, remedy="Register it again.")
+    if candidate.approval != "Approved":
+        raise PreflightError(f"the package is {candidate.approval}, not Approved", where=where, remedy="Approve it: `lockstep approve`.")
+    if outputs.promotion.approval == "manual":
+        approver, requester = candidate.metadata.get("approved-by", ""), candidate.metadata.get("requested-by", "")
+        if not approver:
+            raise PreflightError(
+                "it was approved, but nobody put a name to that", where=where, remedy="Approve it with `lockstep approve`."
+            )
+        if approver == requester:
+            raise PreflightError(f"{approver} approved what they had asked for", where=where, remedy="Somebody else must approve it.")
+
+
+def check_artefact(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, heartbeat: Callable[[], None]) -> None:
+    bucket, key = split_s3(candidate.model_data_url, candidate.arn)
+    if bucket != outputs.buckets.artefacts.name:
+        raise IntegrityError(
+            "the artefact lies outside this environment's bucket",
+            where=candidate.model_data_url,
+            remedy="Admit the package, which copies it.",
+        )
+    check_object(aws, bucket, key, candidate.digest("artefact-sha256"), heartbeat)
+
+
+def check_object(aws: Aws, bucket: str, key: str, expected: str, heartbeat: Callable[[], None]) -> None:
+    """Read an object's bytes again and compare their digest."""
+    actual = aws.object_sha256(bucket, key, heartbeat)
+    where = f"s3://{bucket}/{key}"
+    if actual is None:
+        raise IntegrityError("there is no such object", where=where, remedy="Train or admit the candidate again.")
+    if actual != expected:
+        raise IntegrityError(
+            f"its bytes have SHA-256 {actual}, the package says {expected}",
+            where=where,
+            remedy="Somebody changed the artefact. Train again.",
+        )
+
+
+def check_image(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate) -> None:
+    image = candidate.image_name
+    if image.account != outputs.account_id:
+        raise IntegrityError(
+            "the image lies outside this account's registry", where=candidate.image, remedy="Admit the package, which copies it."
+        )
+    manifest = json.loads(images.verified(aws, image)["manifest"])
+    images.check_base(aws, image, manifest, allow_host=outputs.promotion.allow_host_base)
+
+
+def check_role(aws: Aws, outputs: EnvironmentOutputs) -> None:
+    arn = outputs.serving.execution_role_arn
+    found = aws.role(arn.rpartition("/")[2])
+    if found is None or found["Role"]["Arn"] != arn:
+        raise PreflightError("the role that the containers run under does not exist", where=arn, remedy="Run `pulumi up`.")
+
+
+def check_keys(aws: Aws, outputs: EnvironmentOutputs) -> None:
+    keys = {outputs.keys.artefacts, outputs.keys.ledger, outputs.serving.data_capture.kms_key_arn, outputs.serving.volume_kms_key_arn}
+    for arn in sorted(key for key in keys if key):
+        state = aws.key_state(arn)
+        if state != "Enabled":
+            raise PreflightError(
+                f"the key is {state or 'not there'}, not Enabled",
+                where=arn,
+                remedy="Enable it, or cancel its deletion, before anything is encrypted by it.",
+            )
+
+
+def check_ledger(aws: Aws, outputs: EnvironmentOutputs) -> None:
+    if not aws.has_object_lock(outputs.buckets.ledger.name):
+        raise PreflightError(
+            "the bucket has no object lock, so evidence could be changed",
+            where=f"s3://{outputs.buckets.ledger.name}",
+            remedy="Run `pulumi up`.",
+        )
+
+
+def probes(aws: Aws, candidate: Candidate) -> tuple[dict[str, str], ...]:
+    """Golden requests with the answers that this very artefact gave when it was evaluated."""
+    uri = candidate.value("evaluation-uri").rpartition("/")[0] + "/probes.json"
+    body = aws.read_object(*split_s3(uri, candidate.arn))
+    requests = json.loads(body).get("requests", []) if body else []
+    if not requests:
+        raise IntegrityError("there are no golden requests to probe the new fleet with", where=uri, remedy="Evaluate the candidate again.")
+    return tuple({key: str(request[key]) for key in ("content_type", "body", "answer")} for request in requests)
+
+
+def _object(aws: Aws, candidate: Candidate, key: str) -> bytes | None:
+    return aws.read_object(*split_s3(candidate.value(key), candidate.arn))

@@ -1,0 +1,98 @@
+"""From what somebody asked for to the promotion that it is: its id, its package, or that there is nothing to do."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from infra.errors import PreflightError
+from infra.outputs import EnvironmentOutputs
+from pipelines.promotion import render, resources
+from pipelines.promotion.candidate import Candidate
+from pipelines.promotion.decisions import EndpointView, is_live
+from pipelines.promotion.evidence import Ledger, Release, former
+from pipelines.promotion.journal import Journal
+from pipelines.promotion.names import operation_id, promotion_id
+from pipelines.promotion.outcome import Outcome
+from pipelines.promotion.plan import Job, Order
+from pipelines.promotion.seam import Aws
+
+
+def resolve(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, order: Order) -> Job | Outcome:
+    """The job to do, or the outcome if the ledger's release already is what was asked for."""
+    if order.operation == "release":
+        return _release(aws, outputs, order)
+    if unfinished := _unfinished(journal, order):
+        return unfinished
+    releases = ledger.releases()
+    where = f"ledger of {outputs.environment}"
+    if not releases:
+        raise PreflightError("the ledger knows no release", where=where, remedy="Promote a package first.")
+    head = releases[-1]
+    chosen = former(releases, where) if order.operation == "rollback" else head
+    described = aws.endpoint(outputs.endpoint.name)
+    view = resources.view_of(described) if described else None
+    if view is not None and _nothing_to_do(order, head, view, outputs):
+        return Outcome(
+            promotion=head.promotion,
+            operation=order.operation,
+            ending="released",
+            endpoint_config=head.endpoint_config,
+            model_package_arn=head.model_package_arn,
+            at=head.at,
+            reasons=("already live: nothing to do",),
+        )
+    for attempt in count(1):
+        identifier = operation_id(
+            environment=outputs.environment,
+            operation=order.operation,
+            ledger_number=head.number,
+            model_package_arn=chosen.model_package_arn,
+            spec_digest=f"{render.spec_digest(outputs.serving)}-{attempt}",
+        )
+        entry = journal.load(identifier)
+        if entry is None or entry.outcome is None:
+            break
+    return Job(
+        promotion=identifier,
+        operation=order.operation,
+        model_package_arn=chosen.model_package_arn,
+        requested_by=order.requested_by,
+    )
+
+
+def _release(aws: Aws, outputs: EnvironmentOutputs, order: Order) -> Job:
+    described = aws.package(order.model_package_arn)
+    if described is None:
+        raise PreflightError(
+            "there is no such model package", where=order.model_package_arn, remedy="`lockstep models` lists those that there are."
+        )
+    candidate = Candidate.parse(described)
+    identifier = candidate.metadata.get("promotion-id") or promotion_id(
+        environment=outputs.environment, source_model_package_arn=candidate.arn, attempt=1
+    )
+    requested_by = order.requested_by or candidate.metadata.get("requested-by", "")
+    return Job(promotion=identifier, operation="release", model_package_arn=candidate.arn, requested_by=requested_by)
+
+
+def _unfinished(journal: Journal, order: Order) -> Job | None:
+    """A run of the same operation that was killed: the ledger may have grown since it began, so its id can't be computed again."""
+    held = journal.holder()
+    if held is None or held.finished or held.operation != order.operation:
+        return None
+    entry = journal.load(held.promotion)
+    if entry is None or not entry.facts.get("model_package_arn"):
+        return None
+    return Job(
+        promotion=held.promotion,
+        operation=order.operation,
+        model_package_arn=entry.facts["model_package_arn"],
+        requested_by=entry.facts.get("requested_by", ""),
+    )
+
+
+def _nothing_to_do(order: Order, head: Release, view: EndpointView, outputs: EnvironmentOutputs) -> bool:
+    if order.operation == "rollback" or not is_live(view, head.endpoint_config):
+        return False
+    if order.operation == "restore":
+        return True
+    return head.spec_digest == render.spec_digest(outputs.serving) and view.desired_count == outputs.serving.instance_count
