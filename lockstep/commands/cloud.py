@@ -1,0 +1,131 @@
+"""`lockstep cloud`: the embedded cloud of this checkout."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from lockstep.context import EnvironmentName, Json, console, emit, home, project_root, require_cloud, running_cloud
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, stop and look at the embedded cloud of this checkout.")
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Loopback port. Default 4566; of a running cloud: the one it has.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Cloud seconds a real second. Default 1.")] = None,
+    clock_offset: Annotated[float | None, typer.Option(help="Seconds that the cloud's clock is ahead of this machine's. Default 0.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Start the embedded cloud; one that runs already is left running, at the speed asked for.
+
+    \b
+    Example: lockstep cloud up --speed 30
+    """
+    from infra.errors import UsageError
+    from lockstep import cloud_process, stacks
+
+    cloud = running_cloud()
+    started = cloud is None
+    if cloud is None:
+        forgotten = stacks.forget_rehearsal(home())
+        cloud = cloud_process.start(
+            home() / "cloud",
+            project_root(),
+            port=cloud_process.DEFAULT_PORT if port is None else port,
+            speed=1.0 if speed is None else speed,
+            offset=clock_offset or 0.0,
+        )
+        if forgotten and not as_json:
+            console.print("Dropped the Pulumi state of an earlier cloud, whose resources are gone.")
+    else:
+        if port is not None and port != cloud.port:
+            raise UsageError(
+                f"the embedded cloud of this checkout runs already, on port {cloud.port}",
+                where="--port",
+                remedy="Stop it with `lockstep cloud down`, or leave --port out.",
+            )
+        change = {name: value for name, value in (("speed", speed), ("offset", clock_offset)) if value is not None}
+        if change:
+            cloud.clock(change)
+    clock = cloud.clock()
+    if as_json:
+        emit({"running": True, "started_now": started, "url": cloud.url, "pid": cloud.pid, "started": cloud.started, "clock": clock})
+        return
+    console.print(f"The embedded cloud {'is up' if started else 'runs already'} at {cloud.url} (process {cloud.pid}, speed {clock['speed']:g}).")
+    console.print('Next: eval "$(lockstep cloud env dev)", then pulumi up -s dev')
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop the embedded cloud. Its resources end with it, and so does the Pulumi state that describes them.
+
+    \b
+    Example: lockstep cloud down
+    """
+    from lockstep import cloud_process, stacks
+
+    pid = cloud_process.stop(home() / "cloud")
+    stacks.forget_rehearsal(home())
+    if as_json:
+        emit({"running": False, "stopped": pid})
+    else:
+        console.print(f"Stopped the embedded cloud (process {pid})." if pid else "No embedded cloud of this checkout was running.")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Say whether the embedded cloud runs, where, and what time it has. Exit code 1 if it does not run.
+
+    \b
+    Example: lockstep cloud status --json
+    """
+    cloud = running_cloud()
+    if cloud is None:
+        emit({"running": False}) if as_json else console.print("The embedded cloud of this checkout is not running. Start it with: lockstep cloud up")
+        raise typer.Exit(1)
+    clock = cloud.clock()
+    if as_json:
+        emit({"running": True, "url": cloud.url, "pid": cloud.pid, "started": cloud.started, "clock": clock, "log": str(home() / "cloud" / "cloud.log")})
+        return
+    console.print(f"Up at {cloud.url} (process {cloud.pid}), log {home() / 'cloud' / 'cloud.log'}")
+    console.print(f"Its clock says {clock['now']}, at speed {clock['speed']:g}.")
+
+
+@app.command()
+def env(environment: EnvironmentName, as_json: Json = False) -> None:
+    """Print the shell variables with which plain `pulumi`, `aws` and boto3 work on an environment in the embedded cloud.
+
+    \b
+    Example: eval "$(lockstep cloud env dev)"
+    """
+    from infra.config import stack_names
+    from local.engine import locate
+    from lockstep import aws, stacks
+    from lockstep.context import stack, stacks_folder
+
+    cloud = require_cloud()
+    config = stack(environment).config
+    engine = locate.ensure()
+    backend = stacks.prepare_rehearsal(home(), engine, stack_names(stacks_folder()))
+    variables = {
+        "AWS_ENDPOINT_URL": cloud.url,
+        **aws.local_credentials(config.account_id, config.region, cloud),
+        "AWS_REGION": config.region,
+        "AWS_DEFAULT_REGION": config.region,
+        **backend.environment(),
+        "LOCKSTEP_TARGET": "local",
+        "PATH": stacks.search_path(engine),
+    }
+    if as_json:
+        emit({"set": variables, "unset": ["AWS_PROFILE"]})
+        return
+    print(shell(variables, unset=["AWS_PROFILE"]))
+
+
+def shell(variables: dict[str, str], unset: list[str]) -> str:
+    """Lines that a shell evaluates: each variable exported, others removed."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, *(f"unset {name}" for name in unset)])

@@ -1,0 +1,170 @@
+"""The command `lockstep`: a table of commands, each loaded when it is called, and one place that turns errors into exit codes.
+
+Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 a gate refused · 4 rolled back · 5 unknown, a person must look.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import click
+import typer
+from typer.core import TyperGroup
+
+# name -> (module, its help in one line). Here, so that `lockstep --help` imports none of them; a test compares the lines.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "cloud": ("lockstep.commands.cloud", "Start, stop and look at the embedded cloud of this checkout."),
+    "env": ("lockstep.commands.env", "Print the shell variables with which `pulumi` works on an environment in AWS."),
+    "bootstrap": ("lockstep.commands.bootstrap", "Make what an environment's first `pulumi up` needs: state bucket, key, CI identity."),
+    "teardown": ("lockstep.commands.teardown", "Remove an environment: its releases first, then its stack."),
+    "schema": ("lockstep.commands.schema", "Print, write or check the JSON schema of stack files."),
+    "image": ("lockstep.commands.image", "Build and push container images."),
+    "data": ("lockstep.commands.data", "Bring a workload's data and golden set into an environment."),
+    "pipeline": ("lockstep.commands.pipeline", "Compile, run and watch pipelines."),
+    "models": ("lockstep.commands.models", "List the model packages of an environment."),
+    "promote": ("lockstep.commands.promote", "Promote a model package from one environment to the next."),
+    "approve": ("lockstep.commands.approve", "Approve a model package for release."),
+    "redeploy": ("lockstep.commands.redeploy", "Release the present model again, with the present serving spec."),
+    "restore": ("lockstep.commands.restore", "Put the ledger's last release back on an endpoint that lost it."),
+    "rollback": ("lockstep.commands.rollback", "Release the model that served before."),
+    "status": ("lockstep.commands.status", "Show what serves where, and what is under way."),
+    "invoke": ("lockstep.commands.invoke", "Send a request to an environment's endpoint."),
+    "demo": ("lockstep.commands.demo", "Run the whole path on the embedded cloud: three environments, one model, two promotions."),
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as people and machines are told of it."""
+
+    kind: str
+    message: str
+    where: str | None
+    remedy: str | None
+    exit_code: int
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name and one line of help, and imports one when it is asked for."""
+
+    table: Mapping[str, tuple[str, str]] = COMMANDS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in self.table if importlib.util.find_spec(self.table[name][0]) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table or cmd_name not in self.list_commands(ctx):
+            return None
+        return load(cmd_name)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands from the table: the inherited one would import them all."""
+        self.format_usage(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text((self.help or "").split("\b")[0].strip())
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.table[name][1]) for name in self.list_commands(ctx)])
+        self.format_options_only(ctx, formatter)
+        with formatter.section("Example"):
+            formatter.write_text("lockstep cloud up")
+        with formatter.section("Exit codes"):
+            formatter.write_text("0 done, 1 failed, 2 usage or configuration, 3 a gate refused, 4 rolled back, 5 unknown: a person must look")
+
+    def format_options_only(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = [record for parameter in self.get_params(ctx) if (record := parameter.get_help_record(ctx)) is not None]
+        if records:
+            with formatter.section("Options"):
+                formatter.write_dl(records)
+
+
+def load(name: str) -> click.Command:
+    """A command's object, by its name in the table."""
+    module = importlib.import_module(COMMANDS[name][0])
+    app: typer.Typer = module.app
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def root() -> None:
+    """Identical ML environments on AWS, and gated promotion between them; rehearsable offline."""
+
+
+def main() -> None:
+    """Entry point of the executable `lockstep`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code. Errors that are meant for people are printed; others are bugs and raise."""
+    as_json = "--json" in arguments
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="lockstep", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.ClickException as error:
+        if as_json:
+            return _report(Failure("UsageError", error.format_message(), None, None, 2), as_json)
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        return _report(failure, as_json)
+
+
+def explain(error: Exception) -> Failure | None:
+    """What to tell of an error; None if it is none of those that are expected, which makes it a bug to be seen whole."""
+    from infra.errors import LockstepError
+    from local.errors import LocalError
+
+    kind = type(error).__name__
+    if isinstance(error, LockstepError):
+        return Failure(kind, error.message, error.where, error.remedy, error.exit_code)
+    if isinstance(error, LocalError):
+        return Failure(kind, error.message, error.where or None, error.remedy or None, 1)
+    if type(error).__module__.split(".")[0] == "botocore":
+        return _explain_aws(error)
+    return None
+
+
+def _explain_aws(error: Exception) -> Failure | None:
+    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        return Failure("ClientError", f"{said.get('Code', 'unknown')}: {said.get('Message', error)}", error.operation_name, None, 1)
+    if isinstance(error, EndpointConnectionError):
+        return Failure("EndpointConnectionError", str(error), None, "Is the embedded cloud up (`lockstep cloud status`), or the network?", 1)
+    return Failure(type(error).__name__, str(error), None, None, 1) if isinstance(error, BotoCoreError) else None
+
+
+def _report(failure: Failure, as_json: bool) -> int:
+    if as_json:
+        from lockstep.context import emit
+
+        emit({"error": {name: value for name, value in vars(failure).items() if value is not None}})
+        return failure.exit_code
+    text = f"{failure.where}: {failure.message}" if failure.where else failure.message
+    print(f"error: {text}" + (f"\n  {failure.remedy}" if failure.remedy else ""), file=sys.stderr)
+    return failure.exit_code
+
+
+if __name__ == "__main__":
+    main()
