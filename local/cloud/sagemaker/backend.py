@@ -5,10 +5,12 @@ from __future__ import annotations
 from moto.core.base_backend import BackendDict
 from moto.sagemaker.models import SageMakerModelBackend
 
+from local.cloud.jobs.backend import JobOps
 from local.cloud.sagemaker.base import SageMakerBase
 
 
 class SageMakerBackend(
+    JobOps,
     SageMakerBase,
     SageMakerModelBackend,
 ):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from moto.sagemaker.responses import SageMakerResponse as MotoSageMakerResponse
 
+from local.cloud.jobs.responses import JobResponses
 from local.cloud.sagemaker.backend import SageMakerBackend, backends
 
 
 class SageMakerResponse(
+    JobResponses,
     MotoSageMakerResponse,
 ):
     """Parses a request, asks the backend, writes the answer."""
