@@ -1,0 +1,1 @@
+"""Serving: one handler from request to answer, used by the server and by evaluation alike."""

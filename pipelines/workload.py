@@ -1,0 +1,110 @@
+"""What a workload gives to the toolkit, and how the toolkit finds it.
+
+A workload is a package `workloads.<name>`: `workload.yaml`, `contract.yaml`, `gates.yaml`, and three functions, `train`,
+`save` and `load`. The toolkit knows no workload by name: inside an image LOCKSTEP_WORKLOAD says which one it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from infra.errors import ConfigError
+from pipelines.contract import Contract, Record, load_contract
+
+VARIABLE = "LOCKSTEP_WORKLOAD"
+
+
+class Spec(BaseModel):
+    """`workload.yaml`.
+
+    `positive` is the class of `target` whose probability the model gives; `favourable` the outcome that the people in the data
+    want; `protected_group` the value of `protected` whose chances are compared with everybody else's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    target: str
+    positive: str
+    favourable: str
+    protected: str
+    protected_group: str
+    identifier: str
+    slices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`probability` is that of the positive class, 0..1; `label` the decision."""
+
+    label: str
+    probability: float
+
+
+class Model(Protocol):
+    """A trained model. Records hold the contract's input columns, already checked."""
+
+    def predict(self, records: Sequence[Record]) -> list[Prediction]: ...
+
+
+class Code(Protocol):
+    """The functions of a workload's package."""
+
+    def train(self, train: Sequence[Record], test: Sequence[Record], hyperparameters: Mapping[str, object], spec: Spec) -> Model:
+        """A model from the training rows; the test rows are for early looks and are not the golden data."""
+
+    def save(self, model: Model, folder: Path) -> None:
+        """Write the model into an empty folder."""
+
+    def load(self, folder: Path) -> Model:
+        """The model that `save` wrote."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All of a workload: its description, contract, folder and code."""
+
+    spec: Spec
+    contract: Contract
+    folder: Path
+    code: Code
+
+
+def load_workload(name: str | None = None) -> Workload:
+    """The workload `name`, or the one that LOCKSTEP_WORKLOAD names.
+
+    Raises:
+        ConfigError: none is named, there is no such package, or one of its files is wrong.
+    """
+    chosen = name or os.environ.get(VARIABLE, "")
+    if not chosen:
+        raise ConfigError(f"no workload is named: {VARIABLE} is not set")
+    try:
+        module = importlib.import_module(f"workloads.{chosen}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("workloads", f"workloads.{chosen}"):
+            raise
+        raise ConfigError(f"there is no workload {chosen!r}", where=f"workloads/{chosen}") from error
+    assert module.__file__ is not None
+    folder = Path(module.__file__).parent
+    return Workload(
+        spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, code=cast(Code, module)
+    )
+
+
+def load_spec(folder: Path) -> Spec:
+    """`workload.yaml` of a workload's folder. Raises ConfigError if it is missing or wrong."""
+    path = folder / "workload.yaml"
+    try:
+        return Spec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"the workload's description can't be read: {error}", where=str(path)) from error
