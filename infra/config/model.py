@@ -126,11 +126,14 @@ class Alarms(Group):
 class Promotion(Group):
     """Who lets a candidate go live, and how long its evidence is kept.
 
+    `requiresReleasedEvidence`: refuse a package that was not released in the environment before.
+    `allowHostBase`: admit images whose base is the machine that runs them, which a rehearsal alone can run. false on AWS.
     `ledgerMode`: GOVERNANCE lets a principal with the right to bypass it delete evidence early; COMPLIANCE lets nobody.
     """
 
     approval: Annotated[Literal["automatic", "manual"], VARIES]
     requires_released_evidence: Annotated[bool, VARIES]
+    allow_host_base: Annotated[bool, SAME]
     lease_seconds: Annotated[int, VARIES, Field(ge=30, le=3600)]
     ledger_retention_days: Annotated[Days, VARIES]
     ledger_mode: Annotated[Literal["GOVERNANCE", "COMPLIANCE"], VARIES]
