@@ -5,12 +5,18 @@ from __future__ import annotations
 from moto.core.base_backend import BackendDict
 from moto.sagemaker.models import SageMakerModelBackend
 
+from local.cloud.endpoints.backend import EndpointOps
+from local.cloud.featurestore.backend import FeatureGroupOps
 from local.cloud.jobs.backend import JobOps
+from local.cloud.registry.backend import RegistryOps
 from local.cloud.sagemaker.base import SageMakerBase
 
 
 class SageMakerBackend(
+    RegistryOps,
+    FeatureGroupOps,
     JobOps,
+    EndpointOps,
     SageMakerBase,
     SageMakerModelBackend,
 ):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from moto.sagemaker.responses import SageMakerResponse as MotoSageMakerResponse
 
+from local.cloud.endpoints.responses import EndpointResponses
+from local.cloud.featurestore.responses import FeatureGroupResponses
 from local.cloud.jobs.responses import JobResponses
+from local.cloud.registry.responses import RegistryResponses
 from local.cloud.sagemaker.backend import SageMakerBackend, backends
+from local.cloud.sagemaker.tag_responses import TagResponses
 
 
 class SageMakerResponse(
+    RegistryResponses,
+    FeatureGroupResponses,
+    TagResponses,
     JobResponses,
+    EndpointResponses,
     MotoSageMakerResponse,
 ):
     """Parses a request, asks the backend, writes the answer."""

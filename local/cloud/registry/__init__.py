@@ -1,0 +1,1 @@
+"""The model registry: groups, versioned packages, approval, policies."""
