@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from local.cloud.context import Cloud
-    from local.cloud.dispatch.app import Application
 
 
-def install(cloud: Cloud, application: Application) -> None:
+def install(cloud: Cloud) -> None:
     """Gives a starting cloud its metrics."""
     from .service import CloudWatch
 
