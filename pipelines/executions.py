@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.errors import OutcomeUnknown
+from infra.errors import GateRefused, LockstepError, OutcomeUnknown
+from pipelines.promotion.outcome import parse_exit_message
 
 ENDED = {"Succeeded", "Failed", "Stopped", "CompletedWithFailures"}
 REFUSED_STEP = "GatesRefused"
@@ -109,6 +110,37 @@ def watch(
         if time.monotonic() > end:
             raise OutcomeUnknown(f"the run has not ended within {deadline_seconds:.0f} s", where=arn)
         time.sleep(poll_seconds)
+
+
+def explain(client: Any, outcome: Outcome) -> LockstepError:
+    """The error of a run that did not succeed: what the gates or the failed job said, else the service's words."""
+    if outcome.refusal is not None:
+        return GateRefused(outcome.refusal.removeprefix("Gates refused: "), where=outcome.arn)
+    for step in outcome.steps:
+        if step.status != "Failed":
+            continue
+        said = parse_exit_message(_exit_message(client, step))
+        if isinstance(said, LockstepError):
+            return type(said)(f"step {step.name}: {said.message}", where=said.where or outcome.arn, remedy=said.remedy)
+        return LockstepError(f"step {step.name} failed: {step.reason or outcome.failure_reason or 'no reason given'}", where=outcome.arn)
+    return LockstepError(f"the run ended as {outcome.status}: {outcome.failure_reason or 'no reason given'}", where=outcome.arn)
+
+
+def registered_package(client: Any, outcome: Outcome) -> str | None:
+    """ARN of the model package that the run registered, or None. The register job leaves it as its exit message."""
+    step = outcome.step("Register")
+    job = (step.metadata.get("ProcessingJob") or {}).get("Arn") if step and step.status == "Succeeded" else None
+    if job is None:
+        return None
+    message = client.describe_processing_job(ProcessingJobName=job.rsplit("/", 1)[-1]).get("ExitMessage", "")
+    return message.strip() or None
+
+
+def _exit_message(client: Any, step: StepState) -> str | None:
+    job = (step.metadata.get("ProcessingJob") or {}).get("Arn")
+    if job is None:
+        return None
+    return str(client.describe_processing_job(ProcessingJobName=job.rsplit("/", 1)[-1]).get("ExitMessage", ""))
 
 
 def _state(step: dict[str, Any]) -> StepState:

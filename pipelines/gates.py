@@ -45,7 +45,8 @@ class Gate(BaseModel):
             raise ValueError(f"gate {self.name}: a threshold must be finite")
         if self.kind == "absolute" and ((self.minimum is None) == (self.maximum is None) or self.margin is not None or self.direction):
             raise ValueError(f"gate {self.name}: an absolute gate has either minimum or maximum, and nothing else")
-        if self.kind == "relative" and (self.margin is None or self.direction is None or self.minimum is not None or self.maximum is not None):
+        bounded = self.minimum is not None or self.maximum is not None
+        if self.kind == "relative" and (self.margin is None or self.direction is None or bounded):
             raise ValueError(f"gate {self.name}: a relative gate has margin and direction, and nothing else")
         return self
 
@@ -124,7 +125,8 @@ def judge(
     covered = {gate.metric for gate in gates.gates if gate.kind == "absolute"}
     for metric in REQUIRED_METRICS:
         if metric not in covered:
-            results.append(Result(metric, metric, "refused", f"{metric}: no absolute gate covers it, and every candidate must answer for it"))
+            text = f"{metric}: no absolute gate covers it, and every candidate must answer for it"
+            results.append(Result(metric, metric, "refused", text))
     if not any(gate.kind == "relative" for gate in gates.gates):
         results.append(Result("relative", "", "refused", "no gate compares the candidate with the champion"))
     return _verdict(results)

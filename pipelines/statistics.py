@@ -19,13 +19,12 @@ def describe(contract: Contract, records: Sequence[Record]) -> dict[str, Any]:
     Returns:
         `{"rows": n, "columns": {name: {"edges": [...], "shares": [...]} | {"values": {value: share}}}}`; the identifier is left out.
     """
-    columns = {field.name: _column(field, [record[field.name] for record in records]) for field in contract.fields if field.role != "identifier"}
+    described = [field for field in contract.fields if field.role != "identifier"]
+    columns = {field.name: _column(field, [record[field.name] for record in records]) for field in described}
     return {"rows": len(records), "columns": columns}
 
 
-def problems(
-    contract: Contract, records: Sequence[Record], statistics: Mapping[str, Any], baseline: Mapping[str, Any] | None
-) -> list[str]:
+def problems(contract: Contract, records: Sequence[Record], statistics: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> list[str]:
     """What speaks against this data set: too few rows, repeated identifiers, a column that moved too far from the baseline."""
     rules: StatisticsRules = contract.statistics
     found: list[str] = []
@@ -57,7 +56,7 @@ def stability_index(former: Mapping[str, Any], values: Sequence[Any]) -> float:
         before = [former["values"].get(name, 0.0) for name in names]
         now = [counts[name] / len(values) for name in names]
     pairs = [(max(a, FLOOR), max(b, FLOOR)) for a, b in zip(now, before, strict=True)]
-    return sum((a - b) * math.log(a / b) for a, b in pairs)
+    return float(sum((a - b) * math.log(a / b) for a, b in pairs))
 
 
 def _column(field: Field, values: Sequence[Any]) -> dict[str, Any]:

@@ -96,9 +96,7 @@ def load_workload(name: str | None = None) -> Workload:
         raise ConfigError(f"there is no workload {chosen!r}", where=f"workloads/{chosen}") from error
     assert module.__file__ is not None
     folder = Path(module.__file__).parent
-    return Workload(
-        spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, code=cast(Code, module)
-    )
+    return Workload(spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, code=cast(Code, module))
 
 
 def load_spec(folder: Path) -> Spec:

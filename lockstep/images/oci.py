@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ class Image:
 
 
 def build(
-    layers: list[Mapping[str, File]], *, environment: Mapping[str, str], working_folder: str, command: list[str], labels: Mapping[str, str]
+    layers: Sequence[Mapping[str, File]], *, environment: Mapping[str, str], working_folder: str, command: list[str], labels: Mapping[str, str]
 ) -> Image:
     """Build an image for linux/amd64 from layers (lowest first).
 

@@ -59,7 +59,8 @@ def workload_image(root: Path, workload: str, *, base: str = HOST_BASE, overlay:
     if not (source / "workload.yaml").is_file():
         known = sorted(path.parent.name for path in (root / "workloads").glob("*/workload.yaml"))
         raise UsageError(f"there is no workload {workload!r}", where=str(source), remedy=f"Known: {', '.join(known) or 'none'}.")
-    own = dict(_files(source, f"{PROGRAM}/workloads/{workload}"))
+    own = {f"{PROGRAM}/workloads/__init__.py": File((root / "workloads" / "__init__.py").read_bytes())}
+    own |= dict(_files(source, f"{PROGRAM}/workloads/{workload}"))
     if overlay is not None:
         if not overlay.is_dir():
             raise UsageError("the overlay is no folder", where=str(overlay))

@@ -68,7 +68,7 @@ def determine(session: Any, outputs: EnvironmentOutputs, *, candidate_image: str
         }
     config = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
-    container = model.get("PrimaryContainer") or next(iter(model.get("Containers", [])), {})
+    container: dict[str, Any] = model.get("PrimaryContainer") or next(iter(model.get("Containers", [])), {})
     package = str(container.get("ModelPackageName", ""))
     if package:
         described = sagemaker.describe_model_package(ModelPackageName=package)["InferenceSpecification"]["Containers"][0]

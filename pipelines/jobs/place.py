@@ -86,6 +86,13 @@ def environment_outputs() -> EnvironmentOutputs:
     return EnvironmentOutputs.model_validate_json(path.read_text(encoding="utf-8"))
 
 
+def leave_message(text: str) -> None:
+    """Leave a text that DescribeProcessingJob shows as ExitMessage (at most 1 KB)."""
+    folder = base() / "output"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "message").write_text(text[:FAILURE_LIMIT], encoding="utf-8")
+
+
 def run_processing(job: Callable[[], None]) -> None:
     """Run a processing job and end the process: an error that is meant for people goes to the exit message."""
     try:

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from infra.errors import GateRefused, IntegrityError
 from infra.outputs import EnvironmentOutputs
 from pipelines import registry
-from pipelines.jobs.place import environment_outputs, input_folder, output_folder, read_json, run_processing, write_json
+from pipelines.jobs.place import environment_outputs, input_folder, leave_message, output_folder, read_json, run_processing, write_json
 from pipelines.registry import Approval, CandidateRecord
 
 
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None, session: Any = None) -> None:
     if options.report_uri:
         _accept_baseline(s3, f"{options.report_uri}/validation.json", record, outputs)
     write_json(output_folder("package") / "package.json", {"model_package_arn": arn, "approval": approval, "metadata": record.metadata()})
+    leave_message(arn)
     print(f"registered {arn} ({approval})")
 
 

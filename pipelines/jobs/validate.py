@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None, s3: Any = None) -> None:
     try:
         records = workload.contract.parse(read_csv(path.read_text(encoding="utf-8")))
     except ContractViolation as error:
-        raise GateRefused(f"data validity: {error}", where=path.name, remedy="Correct the data, or the contract if the data is right.") from error
+        raise GateRefused(
+            f"data validity: {error}", where=path.name, remedy="Correct the data, or the contract if the data is right."
+        ) from error
     described = statistics.describe(workload.contract, records)
     baseline = _baseline(s3 or boto3.client("s3"), options.baseline_uri)
     found = statistics.problems(workload.contract, records, described, baseline)

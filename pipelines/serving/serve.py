@@ -11,7 +11,7 @@ THREADS = 4
 
 def main() -> None:
     """Serve the model in ${SAGEMAKER_BASE_DIR:-/opt/ml}/model until told to stop."""
-    from gunicorn.app.base import BaseApplication
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
     class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:

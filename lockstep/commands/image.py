@@ -1,0 +1,95 @@
+"""`lockstep image`: build and push the images that jobs and endpoints run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
+
+if TYPE_CHECKING:
+    from lockstep.images.oci import Image
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build and push container images.")
+
+Workload = Annotated[str, typer.Argument(help="Folder name under workloads/.")]
+Toolkit = Annotated[bool, typer.Option("--toolkit", help="The image of the toolkit's own code instead of a workload's.")]
+Base = Annotated[str, typer.Option("--base", help="What the image stands on. Only `host` so far: a full base needs a container engine.")]
+Overlay = Annotated[Path | None, typer.Option("--overlay", help="A folder whose files replace or join those of the workload.")]
+
+
+@app.command()
+def build(workload: Workload = "", toolkit: Toolkit = False, base: Base = "host", overlay: Overlay = None, json_: Json = False) -> None:
+    """Build an image and print its digest: the same source gives the same digest. Nothing is written.
+
+    \b
+    Example: lockstep image build mortgage
+    """
+    for name, image in _images(workload, toolkit, base, overlay, both=False):
+        if json_:
+            emit({"image": name, "digest": image.digest, "tag": image.tag, "bytes": image.size, "labels": dict(image.labels)})
+        else:
+            console.print(f"{name}  {image.digest}  {image.size:,} bytes")
+
+
+@app.command()
+def push(
+    environment: EnvironmentName,
+    workload: Workload = "",
+    toolkit: Toolkit = False,
+    base: Base = "host",
+    overlay: Overlay = None,
+    json_: Json = False,
+) -> None:
+    """Build an image and push it to an environment's repository. Without a name: the environment's workload and the toolkit.
+
+    \b
+    Example: lockstep image push dev mortgage
+    """
+    from lockstep.images.push import push as push_image
+
+    found = outputs(environment)
+    client = session(environment).client("ecr")
+    done = []
+    for name, image in _images(workload, toolkit, base, overlay, both=not workload and not toolkit, default=found.workload):
+        repository = found.repositories.toolkit if name == "toolkit" else found.repositories.workload
+        if name == "toolkit":
+            _check_toolkit(image)
+        if not json_:
+            console.print(f"{name} -> {repository.uri}")
+        push_image(client, repository.name, image, (lambda _: None) if json_ else (lambda line: console.print(f"  {line}")))
+        done.append({"image": name, "digest": image.digest, "tag": image.tag, "uri": f"{repository.uri}@{image.digest}"})
+        if not json_:
+            console.print(f"  {image.digest}  tag {image.tag}")
+    if json_:
+        emit(done)
+
+
+def _images(workload: str, toolkit: bool, base: str, overlay: Path | None, *, both: bool, default: str = "") -> list[tuple[str, Image]]:
+    from infra.errors import UsageError
+    from lockstep.images.sources import toolkit_image, workload_image
+
+    name = workload or (default if both else "")
+    if toolkit and (workload or overlay):
+        raise UsageError("--toolkit takes neither a workload nor an overlay", remedy="Name one of them.")
+    if not name and not toolkit:
+        raise UsageError("which image?", remedy="Name a workload, or say --toolkit.")
+    found = [(name, workload_image(project_root(), name, base=base, overlay=overlay))] if name else []
+    if toolkit or both:
+        found.append(("toolkit", toolkit_image(project_root(), base=base)))
+    return found
+
+
+def _check_toolkit(image: Image) -> None:
+    from infra.errors import ConfigError
+    from lockstep.definitions import TOOLKIT, committed_toolkit_digest
+
+    committed = committed_toolkit_digest(project_root())
+    if committed != image.digest:
+        raise ConfigError(
+            f"the toolkit's code is {image.digest[:19]}, the pipelines name {committed[:19]}",
+            where=TOOLKIT,
+            remedy="Run `lockstep pipeline compile`, then `pulumi up`, then push again.",
+        )
