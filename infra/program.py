@@ -6,23 +6,21 @@ from pathlib import Path
 
 import pulumi
 
-from infra.config import Stack, check, load_all, parse, stack_file
+from infra.config import check, load_all, load_stack
 from infra.environment import Environment, deploy
-from infra.errors import ConfigError
 from infra.site import Site
 
 
 def site_of_stack(project: Path) -> Site:
-    """The site of the stack that the engine runs: its config from the engine, its neighbours' from their files.
+    """The site of the stack that the engine runs. Its values come from its stack file, as its neighbours' do, and not from the engine's
+    config: where the engine keeps its own notes on secrets apart (`lockstep.stacks`), it has none.
 
     Raises:
-        ConfigError: some value is wrong, here or in another stack file; nothing has been planned.
+        UsageError, ConfigError: there is no such stack file, or some value is wrong, here or in another; nothing has been planned.
     """
-    name, folder = pulumi.get_stack(), project / "stacks"
-    file = stack_file(folder, name)
-    config = parse(_engine_config(name, file), name=name, file=file)
-    stack = Stack(name, file, config)
-    everyone = {**load_all(folder), name: stack}
+    folder = project / "stacks"
+    stack = load_stack(folder, pulumi.get_stack())
+    everyone = load_all(folder)
     check(stack, everyone)
     return Site.of(stack, everyone)
 
@@ -35,14 +33,3 @@ def run(project: Path) -> Environment:
     """
     return deploy(site_of_stack(project), project)
 
-
-def _engine_config(name: str, file: Path) -> object:
-    config = pulumi.Config("lockstep")
-    try:
-        return config.get_object("environment")
-    except pulumi.ConfigTypeError:
-        raise ConfigError(
-            "found a text, expected a map of keys to values",
-            where=f"stacks/{file.name}, lockstep:environment",
-            remedy=f"See another stack file; {name!r} needs the same keys.",
-        ) from None

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from infra.errors import PreflightError
 from lockstep.cloud_process import RunningCloud
 
+if TYPE_CHECKING:
+    from infra.config import EnvironmentConfig
+
 ADMINISTRATOR = "OrganizationAccountAccessRole"
 SESSION_NAME = "lockstep"
 SESSION_SECONDS = 12 * 3600
+
+# The one pair of keys that a fresh embedded cloud knows, of its organisation's management account (`local.cloud.accounts`; a test
+# compares them, because importing that module costs a second).
+LOCAL_ACCESS_KEY = "AKIALOCKSTEPLOCALKEY"
+LOCAL_SECRET_KEY = "embedded-cloud-has-no-secrets"
 
 
 class LocalSession(boto3.Session):
@@ -31,7 +40,7 @@ class LocalSession(boto3.Session):
 
 def local_credentials(account_id: str, region: str, cloud: RunningCloud) -> dict[str, str]:
     """Credentials of an account of the embedded cloud, as environment variables, by AssumeRole as an organisation would do it."""
-    caller = boto3.Session(aws_access_key_id="lockstep", aws_secret_access_key="lockstep", region_name=region)
+    caller = boto3.Session(aws_access_key_id=LOCAL_ACCESS_KEY, aws_secret_access_key=LOCAL_SECRET_KEY, region_name=region)
     role = f"arn:aws:iam::{account_id}:role/{ADMINISTRATOR}"
     sts = caller.client("sts", endpoint_url=cloud.url)
     given = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME, DurationSeconds=SESSION_SECONDS)["Credentials"]
@@ -54,30 +63,45 @@ def local_session(account_id: str, region: str, cloud: RunningCloud) -> boto3.Se
     )
 
 
-def aws_session(environment: str, account_id: str, region: str) -> boto3.Session:
-    """A session in the environment's account: the shell's own credentials if they are of that account, else the AWS profile
-    `lockstep-<environment>`, which lets one command speak to two environments.
+def aws_session(environment: str, config: EnvironmentConfig) -> boto3.Session:
+    """A session in the environment's account. Tried in turn: the shell's own credentials; the role `assumeRoleArn` of the stack file;
+    the AWS profile `lockstep-<environment>`, which lets one command speak to two environments.
 
     Raises:
-        PreflightError: neither gives credentials of that account.
+        PreflightError: none gives credentials of that account.
     """
-    found: list[str] = []
-    for label, profile in (("the credentials of this shell", None), (f"the profile lockstep-{environment}", f"lockstep-{environment}")):
+    own = f"the profile lockstep-{environment}"
+    attempts: list[tuple[str, Callable[[], boto3.Session]]] = [("the shell's credentials", lambda: boto3.Session(region_name=config.region))]
+    if config.assume_role_arn is not None:
+        role = config.assume_role_arn
+        attempts.append((role, lambda: assumed(role, config.region)))
+    attempts.append((own, lambda: boto3.Session(profile_name=f"lockstep-{environment}", region_name=config.region)))
+    said: list[str] = []
+    for label, make in attempts:
         try:
-            session = boto3.Session(profile_name=profile, region_name=region)
+            session = make()
             account = str(session.client("sts").get_caller_identity()["Account"])
         except ProfileNotFound:
-            found.append(f"{label} does not exist")
-        except NoCredentialsError:
-            found.append(f"{label} are missing")
+            said.append(f"{label}: there is no such profile")
         except (BotoCoreError, ClientError) as error:
-            found.append(f"{label}: {error}")
+            said.append(f"{label}: {error}")
         else:
-            if account == account_id:
+            if account == config.account_id:
                 return session
-            found.append(f"{label} belong to account {account}")
+            said.append(f"{label}: of account {account}")
     raise PreflightError(
-        f"no credentials for account {account_id}: " + "; ".join(found),
+        f"no credentials for account {config.account_id} ({'; '.join(said)})",
         where=f"environment {environment}",
-        remedy=f"Sign in to account {account_id}, or make a profile lockstep-{environment}. For the rehearsal: `lockstep cloud up`.",
+        remedy=f"Sign in to account {config.account_id}, or make {own}. For the rehearsal: `lockstep cloud up`.",
+    )
+
+
+def assumed(role: str, region: str) -> boto3.Session:
+    """A session of a role, assumed with the shell's own credentials."""
+    given = boto3.Session(region_name=region).client("sts").assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        region_name=region,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 import typer
 
-from lockstep.context import EnvironmentName, Json, console, emit, home, project_root, require_cloud, running_cloud
+from lockstep.context import EnvironmentName, Json, console, emit, home, project_root, running_cloud
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, stop and look at the embedded cloud of this checkout.")
 
@@ -101,31 +100,10 @@ def env(environment: EnvironmentName, as_json: Json = False) -> None:
     \b
     Example: eval "$(lockstep cloud env dev)"
     """
-    from infra.config import stack_names
-    from local.engine import locate
-    from lockstep import aws, stacks
-    from lockstep.context import stack, stacks_folder
+    from lockstep import shell
 
-    cloud = require_cloud()
-    config = stack(environment).config
-    engine = locate.ensure()
-    backend = stacks.prepare_rehearsal(home(), engine, stack_names(stacks_folder()))
-    variables = {
-        "AWS_ENDPOINT_URL": cloud.url,
-        **aws.local_credentials(config.account_id, config.region, cloud),
-        "AWS_REGION": config.region,
-        "AWS_DEFAULT_REGION": config.region,
-        **backend.environment(),
-        "LOCKSTEP_TARGET": "local",
-        "PATH": stacks.search_path(engine),
-    }
+    variables = shell.local(environment)
     if as_json:
-        emit({"set": variables, "unset": ["AWS_PROFILE"]})
-        return
-    print(shell(variables, unset=["AWS_PROFILE"]))
-
-
-def shell(variables: dict[str, str], unset: list[str]) -> str:
-    """Lines that a shell evaluates: each variable exported, others removed."""
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    return "\n".join([*lines, *(f"unset {name}" for name in unset)])
+        emit({"set": variables.set, "unset": list(variables.unset)})
+    else:
+        print(variables.script())

@@ -1,0 +1,166 @@
+"""Who deploys: a role for CI, taken on by OIDC, without a stored key, for one environment alone.
+
+It can make and change what an environment consists of. It can't move traffic (that is the promotion role's), nor weaken what bounds it: roles
+that it makes carry the environment's permission boundary, and its own role, the state's key and evidence are out of its reach.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from infra.naming import PROJECT, Names, physical_name
+from lockstep.bootstrap.item import Item, State
+from lockstep.bootstrap.state import state_alias, state_bucket, tags
+
+if TYPE_CHECKING:
+    import boto3
+
+ISSUER = "token.actions.githubusercontent.com"
+AUDIENCE = "sts.amazonaws.com"
+POLICY_NAME = "one-environment"
+DEPLOY_POLICY = "arn:{partition}:iam::aws:policy/PowerUserAccess"
+
+
+def ci_role(names: Names) -> str:
+    """The name of the role that CI takes on to deploy this environment."""
+    return physical_name(PROJECT, names.environment, "ci", limit=64)
+
+
+def items(session: boto3.Session, names: Names, repository: str) -> list[Item]:
+    """The OIDC provider of the account, and the CI role.
+
+    Args:
+        repository: on GitHub, `owner/name`.
+    """
+    return [
+        Item(
+            provider_arn(names),
+            "GitHub's identity provider",
+            lambda: _look_provider(session, names),
+            lambda: _make_provider(session, names),
+        ),
+        Item(
+            names.arn("iam", f"role/{ci_role(names)}", region=""),
+            f"role of CI, for {repository} in the GitHub environment {names.environment}",
+            lambda: _look_role(session, names, repository),
+            lambda: _make_role(session, names, repository),
+        ),
+    ]
+
+
+def provider_arn(names: Names) -> str:
+    return names.arn("iam", f"oidc-provider/{ISSUER}", region="")
+
+
+def trust(names: Names, repository: str) -> dict[str, Any]:
+    """Who may take the role on: jobs of one repository that run in the GitHub environment of the same name, which has its own approvals."""
+    condition = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": f"repo:{repository}:environment:{names.environment}"}
+    statement = {"Effect": "Allow", "Principal": {"Federated": provider_arn(names)}, "Action": "sts:AssumeRoleWithWebIdentity"}
+    return {"Version": "2012-10-17", "Statement": [{**statement, "Condition": {"StringEquals": condition}}]}
+
+
+def rights(names: Names) -> dict[str, Any]:
+    """What the role may do about identities, and what it may never do. PowerUserAccess, which leaves out IAM, gives the rest."""
+    own = names.arn("iam", f"role/{ci_role(names)}", region="")
+    roles = names.arn("iam", f"role/{physical_name(PROJECT, names.environment, limit=60)}-*", region="")
+    policies = names.arn("iam", f"policy/{physical_name(PROJECT, names.environment, limit=60)}-*", region="")
+    bucket = names.arn("s3", state_bucket(names), region="", account_id="")
+    ledger = names.bucket_arn("ledger")
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": names.boundary_arn}}
+    change = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePolicy"]
+    manage = ["iam:DeleteRole", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"]
+    manage += ["iam:ListRolePolicies", "iam:PassRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+    manage += ["iam:ListRoleTags"]
+    managed = ["iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:GetPolicy"]
+    managed += ["iam:GetPolicyVersion", "iam:ListPolicyVersions", "iam:TagPolicy", "iam:UntagPolicy"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _statement("BoundedRoles", "Allow", change, roles, bounded),
+            _statement("OwnRoles", "Allow", manage, roles),
+            _statement("OwnPolicies", "Allow", managed, policies),
+            _statement("NotItself", "Deny", [*change, "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", "iam:PassRole"], own),
+            _statement("KeepsBoundaries", "Deny", ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"], "*"),
+            _statement("NoTraffic", "Deny", ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], "*"),
+            _statement(
+                "NoEvidence", "Deny", ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"], f"{ledger}/*"
+            ),
+            _statement("StateStays", "Deny", ["s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy"], [bucket, f"{bucket}/*"]),
+            _statement(
+                "StateKeyStays",
+                "Deny",
+                ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"],
+                "*",
+                {"ForAnyValue:StringEquals": {"kms:ResourceAliases": state_alias(names)}},
+            ),
+        ],
+    }
+
+
+def _statement(sid: str, effect: str, actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def _look_provider(session: boto3.Session, names: Names) -> State:
+    try:
+        found = session.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=provider_arn(names))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        return "absent"
+    return "present" if AUDIENCE in found["ClientIDList"] else "differs"
+
+
+def _make_provider(session: boto3.Session, names: Names) -> None:
+    iam = session.client("iam")
+    if _look_provider(session, names) == "absent":
+        # AWS knows GitHub's certificate authority itself; a thumbprint is no longer needed.
+        iam.create_open_id_connect_provider(Url=f"https://{ISSUER}", ClientIDList=[AUDIENCE])
+    else:
+        iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=provider_arn(names), ClientID=AUDIENCE)
+
+
+def _look_role(session: boto3.Session, names: Names, repository: str) -> State:
+    iam, name = session.client("iam"), ci_role(names)
+    try:
+        role = iam.get_role(RoleName=name)["Role"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        return "absent"
+    attached = {policy["PolicyArn"] for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]}
+    try:
+        inline = iam.get_role_policy(RoleName=name, PolicyName=POLICY_NAME)["PolicyDocument"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        return "differs"
+    wanted = role["AssumeRolePolicyDocument"] == trust(names, repository) and inline == rights(names) and attached == {_deploy_policy(names)}
+    return "present" if wanted else "differs"
+
+
+def _deploy_policy(names: Names) -> str:
+    return DEPLOY_POLICY.format(partition=names.partition)
+
+
+def _make_role(session: boto3.Session, names: Names, repository: str) -> None:
+    iam, name = session.client("iam"), ci_role(names)
+    document = json.dumps(trust(names, repository))
+    if _look_role(session, names, repository) == "absent":
+        iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=document,
+            Description=f"CI of {repository}, for {PROJECT} {names.environment} alone",
+            Tags=[{"Key": k, "Value": v} for k, v in tags(names).items()],
+        )
+    else:
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+    iam.put_role_policy(RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(rights(names)))
+    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        if policy["PolicyArn"] != _deploy_policy(names):
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+    iam.attach_role_policy(RoleName=name, PolicyArn=_deploy_policy(names))
