@@ -32,4 +32,3 @@ def run(project: Path) -> Environment:
         project: the root of the checkout.
     """
     return deploy(site_of_stack(project), project)
-

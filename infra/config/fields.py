@@ -39,7 +39,11 @@ EnvironmentName = Annotated[
 ]
 Slug = Annotated[
     str,
-    Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=24, description="Lower-case words joined by hyphens, up to 24 characters."),
+    Field(
+        pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+        max_length=24,
+        description="A name of lower-case words joined by hyphens, up to 24 characters.",
+    ),
 ]
 TagValue = Annotated[
     str, Field(pattern=r"^[\w .:/=+@-]+$", max_length=256, description="A tag's value: letters, digits, spaces and _.:/=+-@")

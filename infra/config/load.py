@@ -102,7 +102,7 @@ def parse(value: object, *, name: str, file: Path) -> EnvironmentConfig:
     try:
         return EnvironmentConfig.model_validate_json(json.dumps(value, default=str))
     except ValidationError as error:
-        raise problems(label, [_explain(each) for each in error.errors(include_url=False)]) from None
+        raise problems(label, [_explain(each) for each in _told(error.errors(include_url=False))]) from None
 
 
 def problems(label: str, found: list[tuple[str, str]]) -> ConfigError:
@@ -140,13 +140,23 @@ def _read(file: Path) -> object:
     return config.get(CONFIG_KEY)
 
 
+def _told(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are too short only because an entry is wrong."""
+    places = [each["loc"] for each in errors]
+    return [
+        each
+        for each in errors
+        if each["type"] != "too_short" or not any(place != each["loc"] and place[: len(each["loc"])] == each["loc"] for place in places)
+    ]
+
+
 def _explain(error: ErrorDetails) -> tuple[str, str]:
     location = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "constrained-"))))
     path = ".".join(str(part) for part in location)
     kind, found, context = error["type"], _shown(error.get("input")), error.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys_at(location[:-1])
-        near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.6)
+        near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.7)
         return path, "unknown key" + (f"; did you mean {near[0]!r}?" if near else f"; known keys here: {', '.join(known)}")
     if kind == "missing":
         return path, f"missing: expected {_description(location) or 'a value (null where there is none, if the key allows it)'}"

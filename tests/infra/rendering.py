@@ -95,7 +95,7 @@ class _Monitor(MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                 )
             )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def environment_of(stack: str, folder: Path = PROJECT / "stacks") -> dict[str, Any]:
@@ -118,7 +118,7 @@ def render(stack: str, *, project: Path = PROJECT, preview: bool = False) -> Ren
     pulumi.runtime.set_mocks(answers, project="lockstep", stack=stack, preview=preview, monitor=monitor)
     pulumi.runtime.set_all_config({"lockstep:environment": json.dumps(environment)})
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def body() -> pulumi.Output[None]:
         made = program.run(project)
 
