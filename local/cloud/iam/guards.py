@@ -1,0 +1,69 @@
+"""The guards before the handlers: resource policies of ECR repositories, model package groups, keys and buckets."""
+
+from __future__ import annotations
+
+import re
+
+from moto.kms.models import kms_backends
+
+from local.cloud.aws_errors import CloudError
+from local.cloud.context import Cloud
+from local.cloud.dispatch.call import Call
+from local.cloud.iam.decisions import admit
+from local.cloud.s3.access import guard_s3
+
+_ARN = re.compile(r"arn:aws:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<kind>[a-z-]+)/(?P<name>.+)")
+
+# Operations of the registry that other accounts may be let in to, and the member that holds the ARN.
+_REGISTRY = {
+    "DescribeModelPackage": "ModelPackageName",
+    "DescribeModelPackageGroup": "ModelPackageGroupName",
+    "ListModelPackages": "ModelPackageGroupName",
+    "UpdateModelPackage": "ModelPackageArn",
+    "DeleteModelPackage": "ModelPackageName",
+    "GetModelPackageGroupPolicy": "ModelPackageGroupName",
+}
+
+
+def install(cloud: Cloud) -> None:
+    cloud.guards += [guard_s3, guard_ecr, guard_registry, guard_kms]
+
+
+def guard_ecr(call: Call) -> None:
+    """A call that names another registry is for the repository's policy to allow."""
+    if call.service != "ecr":
+        return
+    owner, name = call.json.get("registryId"), call.json.get("repositoryName")
+    if not owner or owner == call.caller.account_id:
+        return
+    from local.cloud.ecr.backend import backends
+
+    repository = backends[owner][call.region].repositories.get(name) if name and re.fullmatch(r"\d{12}", owner) else None
+    resource = f"arn:aws:ecr:{call.region}:{owner}:repository/{name or '*'}"
+    admit(call, repository.policy if repository else None, owner, f"ecr:{call.operation}", resource, "AccessDeniedException")
+
+
+def guard_registry(call: Call) -> None:
+    """A model package or group of another account, named by ARN."""
+    member = _REGISTRY.get(call.operation) if call.service == "sagemaker" else None
+    found = _ARN.fullmatch(str(call.json.get(member, ""))) if member else None
+    if found is None or found["account"] == call.caller.account_id:
+        return
+    from local.cloud.sagemaker.backend import backends
+
+    resource, name = found[0], found["name"].split("/")[0]
+    group = backends[found["account"]][found["region"]].registry.groups.get(name)
+    admit(call, group.policy if group else None, found["account"], f"sagemaker:{call.operation}", resource, "AccessDeniedException")
+
+
+def guard_kms(call: Call) -> None:
+    """A key of another account, named by ARN. The key policy decides; that of the caller's own account gives the account's root all."""
+    if call.service != "kms":
+        return
+    found = _ARN.fullmatch(str(call.json.get("KeyId", "")))
+    if found is None or found["account"] == call.caller.account_id:
+        return
+    if found["kind"] != "key":
+        raise CloudError("NotFoundException", f"Alias {found[0]} is not found.")
+    key = kms_backends[found["account"]][found["region"]].keys.get(found["name"])
+    admit(call, key.policy if key else None, found["account"], f"kms:{call.operation}", found[0], "AccessDeniedException", {"kms:calleraccount": call.caller.account_id})
