@@ -190,7 +190,10 @@ def _check_alarm(params: dict[str, Any]) -> None:
         raise CloudError("ValidationError", "The parameter Threshold is required.")
     treat = params.get("TreatMissingData")
     if treat is not None and treat not in TREATMENTS:
-        raise CloudError("ValidationError", f"Option {treat} is not supported. Supported options for TreatMissingData are [breaching, notBreaching, ignore, missing].")
+        raise CloudError(
+            "ValidationError",
+            f"Option {treat} is not supported. Supported options for TreatMissingData are [breaching, notBreaching, ignore, missing].",
+        )
     if params.get("DatapointsToAlarm") and params["DatapointsToAlarm"] > params["EvaluationPeriods"]:
         raise CloudError("ValidationError", "DatapointsToAlarm must be less than or equal to EvaluationPeriods.")
     if params.get("Metrics"):
@@ -201,7 +204,9 @@ def _check_alarm(params: dict[str, Any]) -> None:
         period = params["Period"]
     longest = 604800 if period >= 3600 else 86400
     if period * params["EvaluationPeriods"] > longest:
-        raise CloudError("ValidationError", "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).")
+        raise CloudError(
+            "ValidationError", "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400)."
+        )
 
 
 def _check_single(params: dict[str, Any]) -> None:

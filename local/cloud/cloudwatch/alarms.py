@@ -92,7 +92,9 @@ class Alarms:
             alarm = known or MetricAlarm(arn, given, now, state_at=now)
             alarm.given, alarm.configured_at = given, now
             alarm.evaluated_at = None
-            alarm.history.append(_history(alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {"updated" if known else "created"}', {}, now))
+            alarm.history.append(
+                _history(alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {"updated" if known else "created"}', {}, now)
+            )
             self._alarms[alarm.name] = alarm
 
     def delete(self, names: list[str]) -> list[MetricAlarm]:

@@ -26,7 +26,8 @@ WORDS = {
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
 
 EXTRA_POINTS = 2
-"""How many points beyond EvaluationPeriods are looked at when some are missing. The guide calls the sum the evaluation range and shows 5 for 3."""
+"""How many points beyond EvaluationPeriods are looked at when some are missing. The guide calls the sum the evaluation range; its
+examples have 5 for 3."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class Verdict:
 def evaluate(rule: Rule, points: Sequence[float | None]) -> Verdict:
     """Judges the points of the evaluation range, oldest first, None for a missing one.
 
-    When enough of the range exists, the newest N existing points decide and the treatment of missing ones does not matter. Otherwise the points that
-    lack are filled by the treatment.
+    When enough of the range exists, the newest N existing points decide and the treatment of missing ones does not matter. Otherwise the
+    points that lack are filled by the treatment.
     """
     existing = [p for p in points if p is not None][-rule.periods :]
     compare = COMPARISONS[rule.comparison]
@@ -91,8 +92,10 @@ def reason(rule: Rule, verdict: Verdict) -> str:
     if not verdict.points:
         plural = "s were" if rule.periods > 1 else " was"
         treated = "breaching" if rule.treat_missing == "breaching" else "not breaching"
-        return f"Threshold Crossed: no datapoints were received for {rule.periods} period{'s' if rule.periods > 1 else ''} and " \
-               f"{rule.periods} missing datapoint{plural} treated as [{'Breaching' if treated == 'breaching' else 'NonBreaching'}]."
+        return (
+            f"Threshold Crossed: no datapoints were received for {rule.periods} period{'s' if rule.periods > 1 else ''} and "
+            f"{rule.periods} missing datapoint{plural} treated as [{'Breaching' if treated == 'breaching' else 'NonBreaching'}]."
+        )
     values = ", ".join(str(p) for p in verdict.points)
     crossed = verdict.state == ALARM
     number = verdict.breaching if crossed else len(verdict.points) - verdict.breaching

@@ -1,8 +1,8 @@
 """Pure: the part of metric math that alarms and GetMetricData use here.
 
-Grammar: numbers, ids of other queries, + - * / ^, comparisons, AND OR, parentheses, and IF, FILL, ABS, CEIL, FLOOR, MIN, MAX, SUM, AVG, METRICS.
-A series maps a period's start (epoch seconds) to its value; arithmetic on two series needs both to have the point. Division by zero gives no
-point, as CloudWatch documents.
+Grammar: numbers, ids of other queries, + - * / ^, comparisons, AND OR, parentheses, and the functions IF, FILL, ABS, CEIL, FLOOR,
+MIN, MAX, SUM, AVG, METRICS. A series maps a period's start (epoch seconds) to its value; arithmetic on two series needs both to have
+the point. Division by zero gives no point, as CloudWatch documents.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def _zip(left: Value, right: Value, function: Callable[[float, float], float | N
     if isinstance(left, float) and isinstance(right, float):
         result = function(left, right)
         return {} if result is None else result
-    keys = left.keys() if isinstance(right, float) else right.keys() if isinstance(left, float) else left.keys() & right.keys()
+    if isinstance(left, float):
+        keys = set() if isinstance(right, float) else set(right)
+    else:
+        keys = set(left) if isinstance(right, float) else left.keys() & right.keys()
     out: Series = {}
     for key in keys:
         value = function(left if isinstance(left, float) else left[key], right if isinstance(right, float) else right[key])

@@ -89,7 +89,8 @@ class MetricApi:
         if len(times) > 1440:
             raise CloudError(
                 "InvalidParameterCombination",
-                f"You have requested up to {len(times)} datapoints, which exceeds the limit of 1,440. You may reduce the datapoints requested by "
+                f"You have requested up to {len(times)} datapoints, which exceeds the limit of 1,440. You may reduce the "
+                "datapoints requested by "
                 "increasing Period, or decreasing the time range.",
             )
         metric = MetricName.of(params["Namespace"], params["MetricName"], dimensions(params))
@@ -115,7 +116,9 @@ class MetricApi:
                 raise CloudError("ValidationError", f"The parameter MetricDataQueries.member.{index}.MetricStat is required.\n")
             if "MetricStat" in query and not is_statistic(query["MetricStat"]["Stat"]):
                 raise CloudError(
-                    "ValidationError", f"The value {query['MetricStat']['Stat']} for parameter MetricDataQueries.member.{index}.MetricStat.Stat is not supported."
+                    "ValidationError",
+                    f"The value {query['MetricStat']['Stat']} for parameter MetricDataQueries.member.{index}.MetricStat.Stat is not "
+                    "supported.",
                 )
         start, end = epoch(params["StartTime"]), epoch(params["EndTime"])
         if start >= end:
@@ -182,8 +185,14 @@ def _check_datum(datum: Mapping[str, Any], index: int) -> None:
     place = f"MetricData.member.{index}"
     if len(given) != 1:
         if not given:
-            raise CloudError("MissingParameter", f"At least one of the parameters must be specified: {place}.Value, {place}.Values, {place}.StatisticValues.")
-        raise CloudError("InvalidParameterCombination", f"The parameters {place}.{given[0]} and {place}.{given[1]} are mutually exclusive and you have specified both.")
+            raise CloudError(
+                "MissingParameter",
+                f"At least one of the parameters must be specified: {place}.Value, {place}.Values, {place}.StatisticValues.",
+            )
+        raise CloudError(
+            "InvalidParameterCombination",
+            f"The parameters {place}.{given[0]} and {place}.{given[1]} are mutually exclusive and you have specified both.",
+        )
     numbers = datum["Values"] if "Values" in given else [datum["Value"]] if "Value" in given else list(datum["StatisticValues"].values())
     if any(math.isnan(n) or math.isinf(n) for n in numbers):
         raise CloudError("InvalidParameterValue", f"The value NaN or infinity for parameter {place}.Value is invalid.")

@@ -57,7 +57,12 @@ class CloudWatch:
             room = self._rooms.get((account_id, region))
             if room is None:
                 store = MetricStore()
-                room = Room(account_id, region, store, Alarms(store, self._cloud.clock.time, lambda change: self._changed(account_id, region, change)))
+                room = Room(
+                    account_id,
+                    region,
+                    store,
+                    Alarms(store, self._cloud.clock.time, lambda change: self._changed(account_id, region, change)),
+                )
                 self._rooms[account_id, region] = room
             return room
 

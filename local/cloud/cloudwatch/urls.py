@@ -54,7 +54,9 @@ class _Dashboards:
     def list_dashboards(self, params: dict[str, Any]) -> dict[str, Any]:
         boards = self._backend.list_dashboards(params.get("DashboardNamePrefix", ""))
         now = context.current().clock.now()
-        return {"DashboardEntries": [{"DashboardName": b.name, "DashboardArn": b.arn, "LastModified": now, "Size": len(b.body)} for b in boards]}
+        return {
+            "DashboardEntries": [{"DashboardName": b.name, "DashboardArn": b.arn, "LastModified": now, "Size": len(b.body)} for b in boards]
+        }
 
     def delete_dashboards(self, params: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -62,7 +62,8 @@ def parse(request: Request, protocol: str, model: OperationModel) -> dict[str, A
         "url_path": request.path,
         "url_params": {},
     }
-    return _plain(parser.parse(request_dict))
+    given: dict[str, Any] = _plain(parser.parse(request_dict))
+    return given
 
 
 def answer(request: Request, operations: Mapping[str, Operation]) -> Answer:
@@ -73,7 +74,9 @@ def answer(request: Request, operations: Mapping[str, Operation]) -> Answer:
     try:
         model = service.operation_model(name)
     except OperationNotFoundError:
-        return _error(protocol, OperationModel({}, service), CloudError("InvalidAction", f"Could not find operation {name} for version 2010-08-01"))
+        return _error(
+            protocol, OperationModel({}, service), CloudError("InvalidAction", f"Could not find operation {name} for version 2010-08-01")
+        )
     try:
         operation = operations.get(name)
         if operation is None:
@@ -89,7 +92,7 @@ def _result(protocol: str, model: OperationModel, result: dict[str, Any]) -> Ans
         body = bytearray()
         shape = model.output_shape
         if shape is not None:
-            CBORSerializer()._serialize_data_item(body, _clean(result), shape)
+            CBORSerializer()._serialize_data_item(body, _clean(result), shape)  # type: ignore[attr-defined]
         return 200, _cbor_headers(), bytes(body)
     serialized = get_serializer_class("cloudwatch", protocol)(operation_model=model).serialize(result)
     return 200, dict(serialized["headers"]), serialized["body"]
@@ -99,7 +102,7 @@ def _error(protocol: str, model: OperationModel, error: CloudError) -> Answer:
     if protocol == CBOR:
         body = bytearray()
         serializer = CBORSerializer()
-        serializer._serialize_type_map(body, {"__type": error.code, "message": error.message}, _StringMap(), None)
+        serializer._serialize_type_map(body, {"__type": error.code, "message": error.message}, _StringMap(), None)  # type: ignore[attr-defined]
         headers = _cbor_headers() | {"x-amzn-query-error": f"{error.code};{'Sender' if error.status < 500 else 'Receiver'}"}
         return error.status, headers, bytes(body)
     if protocol == "json":

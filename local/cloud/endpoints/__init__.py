@@ -25,7 +25,12 @@ def install(cloud: Cloud) -> None:
 
     cloud.fast_routes.append((ROUTE, Invoker(cloud)))
     threading.Thread(target=_sample, args=(cloud,), name="endpoint-usage", daemon=True).start()
-    cloud.shutdown_hooks.append(lambda: [serving.abandon() for serving in live(cloud)])
+
+    def abandon() -> None:
+        for serving in live(cloud):
+            serving.abandon()
+
+    cloud.shutdown_hooks.append(abandon)
 
 
 def live(cloud: Cloud) -> list[Serving]:

@@ -64,7 +64,9 @@ class Artefact:
                     packed.extractall(target, filter="data")
             except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
                 url = self.container.get("ModelDataUrl", "")
-                raise LaunchError(f"Failed to extract model data archive from URL: \"{url}\". Please ensure that the object is a valid tar.gz archive.") from error
+                raise LaunchError(
+                    f'Failed to extract model data archive from URL: "{url}". Please ensure that the object is a valid tar.gz archive.'
+                ) from error
         elif (self._folder / "files").exists():
             shutil.copytree(self._folder / "files", target, dirs_exist_ok=True)
 
@@ -120,6 +122,7 @@ class Artefact:
 
 def _download_failed(url: str) -> str:
     return (
-        f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an object located at the URL '
+        f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an '
+        "object located at the URL "
         "and that the role passed to CreateModel has permissions to download the object."
     )

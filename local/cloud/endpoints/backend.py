@@ -22,9 +22,9 @@ BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 class EndpointOps(SageMakerBase):
     """Part of SageMaker's backend."""
 
-    _models: dict[str, ModelRecord]  # type: ignore[assignment]
-    endpoint_configs: dict[str, ConfigRecord]  # type: ignore[assignment]
-    endpoints: dict[str, EndpointRecord]  # type: ignore[assignment]
+    _models: dict[str, ModelRecord]
+    endpoint_configs: dict[str, ConfigRecord]
+    endpoints: dict[str, EndpointRecord]
 
     @property
     def switches(self) -> Switches:
@@ -39,7 +39,7 @@ class EndpointOps(SageMakerBase):
 
     # models
 
-    def create_model(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def create_model(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("CreateModel", given)
         name = given["ModelName"]
         if bool(given.get("PrimaryContainer")) == bool(given.get("Containers")):
@@ -57,7 +57,7 @@ class EndpointOps(SageMakerBase):
             self._models[name] = ModelRecord(arn, given, self.now(), list(given.get("Tags") or []))
         return {"ModelArn": arn}
 
-    def describe_model(self, name: str) -> dict[str, Any]:  # type: ignore[override]
+    def describe_model(self, name: str) -> dict[str, Any]:
         return self._model(name).describe()
 
     def delete_model(self, name: str) -> None:
@@ -65,7 +65,7 @@ class EndpointOps(SageMakerBase):
             self._model(name)
             del self._models[name]
 
-    def list_models(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def list_models(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("ListModels", given)
         items = [{"ModelName": m.name, "ModelArn": m.arn, "CreationTime": m.created} for m in self._models.values()]
         return listed("Models", items, given, "ModelName")
@@ -78,7 +78,7 @@ class EndpointOps(SageMakerBase):
 
     # endpoint configs
 
-    def create_endpoint_config(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def create_endpoint_config(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("CreateEndpointConfig", given)
         name, variants = given["EndpointConfigName"], given["ProductionVariants"]
         _check_variants(variants)
@@ -100,9 +100,11 @@ class EndpointOps(SageMakerBase):
             self._config(name)
             del self.endpoint_configs[name]
 
-    def list_endpoint_configs(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def list_endpoint_configs(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("ListEndpointConfigs", given)
-        items = [{"EndpointConfigName": c.name, "EndpointConfigArn": c.arn, "CreationTime": c.created} for c in self.endpoint_configs.values()]
+        items = [
+            {"EndpointConfigName": c.name, "EndpointConfigArn": c.arn, "CreationTime": c.created} for c in self.endpoint_configs.values()
+        ]
         return listed("EndpointConfigs", items, given, "EndpointConfigName")
 
     def _config(self, name: str) -> ConfigRecord:
@@ -113,7 +115,7 @@ class EndpointOps(SageMakerBase):
 
     # endpoints
 
-    def create_endpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def create_endpoint(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("CreateEndpoint", given)
         name = given["EndpointName"]
         with self.lock:
@@ -155,7 +157,7 @@ class EndpointOps(SageMakerBase):
             serving.update(config, models, Pending(config, self.now(), states), deployment)
         return {"EndpointArn": record.arn}
 
-    def update_endpoint_weights_and_capacities(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def update_endpoint_weights_and_capacities(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("UpdateEndpointWeightsAndCapacities", given)
         with self.lock:
             record = self._endpoint(given["EndpointName"])
@@ -168,7 +170,9 @@ class EndpointOps(SageMakerBase):
                 if name in changes:
                     raise validation(f'The variant name "{name}" was non-unique within the request.')
                 if name not in record.variants:
-                    raise validation(f'The variant name(s) "{name}" is/are not present within endpoint configuration "{record.config_name}".')
+                    raise validation(
+                        f'The variant name(s) "{name}" is/are not present within endpoint configuration "{record.config_name}".'
+                    )
                 changes[name] = (change.get("DesiredInstanceCount"), change.get("DesiredWeight"))
             self.servings[record.name].resize(changes)
         return {"EndpointArn": record.arn}
@@ -193,10 +197,16 @@ class EndpointOps(SageMakerBase):
 
             serving.delete(gone)
 
-    def list_endpoints(self, given: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+    def list_endpoints(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("ListEndpoints", given)
         items = [
-            {"EndpointName": e.name, "EndpointArn": e.arn, "CreationTime": e.created, "LastModifiedTime": e.modified, "EndpointStatus": e.status}
+            {
+                "EndpointName": e.name,
+                "EndpointArn": e.arn,
+                "CreationTime": e.created,
+                "LastModifiedTime": e.modified,
+                "EndpointStatus": e.status,
+            }
             for e in self.endpoints.values()
         ]
         if given.get("StatusEquals"):

@@ -86,7 +86,9 @@ class Capture:
         try:
             self._client().put_object(Bucket=place.netloc, Key=key, Body=("\n".join(texts) + "\n").encode(), **encryption)
         except Exception as error:
-            log.warning("%d captured requests of %s could not be written to s3://%s/%s: %s", len(texts), self._endpoint, place.netloc, key, error)
+            log.warning(
+                "%d captured requests of %s could not be written to s3://%s/%s: %s", len(texts), self._endpoint, place.netloc, key, error
+            )
 
 
 def line(config: Mapping[str, Any], exchange: Exchange) -> str:

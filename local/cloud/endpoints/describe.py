@@ -42,7 +42,9 @@ def describe(record: EndpointRecord, serving: Serving) -> dict[str, Any]:
         return result
 
 
-def _variant(state: VariantState, config: ConfigRecord, fleet: Fleet | None, status: Status | None, pending: bool = False) -> dict[str, Any]:
+def _variant(
+    state: VariantState, config: ConfigRecord, fleet: Fleet | None, status: Status | None, pending: bool = False
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "VariantName": state.name,
         "CurrentWeight": state.current_weight,

@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def endpoint_changed(serving: Serving) -> None:
-    """"SageMaker Endpoint State Change"; the status is in upper snake case here, unlike in DescribeEndpoint."""
+    """SageMaker Endpoint State Change; the status is in upper snake case here, unlike in DescribeEndpoint."""
     _put(serving, "SageMaker Endpoint State Change", _detail(serving))
 
 
 def deployment_changed(serving: Serving) -> None:
-    """"SageMaker Endpoint Deployment State Change": one for each step of a deployment."""
+    """SageMaker Endpoint Deployment State Change: one for each step of a deployment."""
     record = serving.record
     detail = _detail(serving)
     with serving.lock:

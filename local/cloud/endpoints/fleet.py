@@ -39,7 +39,14 @@ class Fleet:
     _numbers = itertools.count(1)
 
     def __init__(
-        self, cloud: Cloud, account: str, region: str, endpoint: str, config: ConfigRecord, models: dict[str, ModelRecord], on_change: Callable[[], None]
+        self,
+        cloud: Cloud,
+        account: str,
+        region: str,
+        endpoint: str,
+        config: ConfigRecord,
+        models: dict[str, ModelRecord],
+        on_change: Callable[[], None],
     ) -> None:
         self.config = config
         self._cloud, self._account, self._region, self._endpoint = cloud, account, region, endpoint
@@ -85,7 +92,8 @@ class Fleet:
             return [(v, i) for v, instances in self._instances.items() for i in instances]
 
     def launch(self, counts: Counts) -> None:
-        """Starts instances until each variant has its count, and waits until all are healthy. Raises LaunchError; what was started stays."""
+        """Starts instances until each variant has its count, and waits until all are healthy. Raises LaunchError; what was started
+        stays."""
         for artefact in self._artefacts.values():
             if artefact.image is None:
                 artefact.fetch()
@@ -139,7 +147,8 @@ class Fleet:
             instance.process.kill()
             instance.process.wait(5)
             raise LaunchError(
-                f"The primary container for production variant {variant} did not pass the ping health check. Please check CloudWatch logs for this endpoint."
+                f"The primary container for production variant {variant} did not pass the ping health check. Please check "
+                "CloudWatch logs for this endpoint."
             )
         with self._lock:
             if self._stop.is_set() or instance.exited:

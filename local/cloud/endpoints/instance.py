@@ -74,7 +74,8 @@ class Instance:
         return self.process.poll() is not None
 
     def wait_healthy(self, timeout: float, stop: threading.Event) -> bool:
-        """Waits, at most `timeout` real seconds, for /ping to answer 200; False when it does not, or the process exits, or `stop` is set."""
+        """Waits, at most `timeout` real seconds, for /ping to answer 200; False when it does not, or the process exits, or `stop` is
+        set."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and not self.exited and not stop.is_set():
             if self.ping():

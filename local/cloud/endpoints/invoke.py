@@ -6,6 +6,7 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -26,7 +27,8 @@ MAXIMUM_BODY = 6_291_456
 ROUTE = re.compile(r"/endpoints/([^/]+)/invocations$")
 _PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each container in Amazon "
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon "
     "CloudWatch, resolve the issue, and try again."
 )
 
@@ -61,7 +63,7 @@ class Invoker:
     def _serving(self, account: str, region: str, name: str) -> Serving:
         from local.cloud.sagemaker.backend import backends
 
-        serving = backends[account][region].servings.get(name)
+        serving: Serving | None = backends[account][region].servings.get(name)
         if serving is None or serving.record.status in ("Creating", "Failed", "Deleting"):
             raise CloudError("ValidationError", f"Endpoint {name} of account {account} not found.")
         return serving
@@ -72,15 +74,22 @@ class Invoker:
         if len(request.body) > MAXIMUM_BODY:
             raise CloudError(
                 "ValidationError",
-                f"1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to {MAXIMUM_BODY}",
+                "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than "
+                f"or equal to {MAXIMUM_BODY}",
             )
         for unsupported in ("target-model", "target-container-hostname", "inference-component"):
             if request.header(f"x-amzn-sagemaker-{unsupported}"):
-                raise CloudError("ValidationError", f"The endpoint {name} does not support the header X-Amzn-SageMaker-{unsupported.title()}.")
+                raise CloudError(
+                    "ValidationError", f"The endpoint {name} does not support the header X-Amzn-SageMaker-{unsupported.title()}."
+                )
         wanted = request.header("x-amzn-sagemaker-target-variant") or None
         variant = serving.table.choose(wanted)
         if variant is None:
-            problem = f"Variant {wanted} not found for Endpoint {name}." if wanted else f"Endpoint {name} has no variant with a weight above zero."
+            problem = (
+                f"Variant {wanted} not found for Endpoint {name}."
+                if wanted
+                else f"Endpoint {name} has no variant with a weight above zero."
+            )
             raise CloudError("ValidationError", problem)
         headers = {key: value for key in _PASSED_ON if (value := request.header(key))}
         instance, model_seconds, result = self._ask(serving, variant, request.body, headers)
@@ -98,15 +107,21 @@ class Invoker:
             identifier = request.header("x-amzn-sagemaker-inference-id") or None
             exchange = Exchange(at, request.header("content-type"), request.body, kind, result.body, identifier)
             serving.capture.record(variant, capture, exchange)
-        answer = [("Content-Type", result.headers.get("content-type", "application/octet-stream")), ("x-Amzn-Invoked-Production-Variant", variant)]
+        answer = [
+            ("Content-Type", result.headers.get("content-type", "application/octet-stream")),
+            ("x-Amzn-Invoked-Production-Variant", variant),
+        ]
         custom = result.headers.get("x-amzn-sagemaker-custom-attributes")
         if custom:
             answer.append(("X-Amzn-SageMaker-Custom-Attributes", custom))
         answer.append(("x-amzn-RequestId", str(uuid.uuid4())))
         return HttpResponse(200, answer, result.body)
 
-    def _ask(self, serving: Serving, variant: str, body: bytes, headers: dict[str, str]) -> tuple[Instance | None, float | None, Reply | ModelFault]:
-        """Sends the request to one instance. One that could not be reached, or is leaving, hands over to the next: the request was not sent."""
+    def _ask(
+        self, serving: Serving, variant: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[Instance | None, float | None, Reply | ModelFault]:
+        """Sends the request to one instance. One that could not be reached, or is leaving, hands over to the next: the request was not
+        sent."""
         tried: list[Instance] = []
         while True:
             pool = serving.table.pools.get(variant)
@@ -156,6 +171,6 @@ class Invoker:
         return _error(424, "ModelError", detail)
 
 
-def _error(status: int, code: str, body: dict[str, object]) -> HttpResponse:
+def _error(status: int, code: str, body: Mapping[str, object]) -> HttpResponse:
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code), ("x-amzn-RequestId", str(uuid.uuid4()))]
     return HttpResponse(status, headers, json.dumps(body).encode())

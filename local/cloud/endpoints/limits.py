@@ -75,4 +75,5 @@ def _within(name: str, capacity: Mapping[str, Any], counts: Mapping[str, int], l
     for variant, total in counts.items():
         percent = 100 * capacity["Value"] / total if total else float("inf")
         if not low <= percent <= high:
-            yield f"{name} must be {span} of the variant's total instance count: found {capacity['Value']} of {total} instance(s) of variant {variant}."
+            found = f"{capacity['Value']} of {total} instance(s) of variant {variant}"
+            yield f"{name} must be {span} of the variant's total instance count: found {found}."

@@ -7,7 +7,7 @@ import functools
 import math
 from collections.abc import Iterable
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from local.cloud.cloudwatch.store import MetricName, MetricStore
 
@@ -35,7 +35,8 @@ class Recorder:
     def request(
         self, at: float, variant: str, config: str | None, instances: int, status: int, model_seconds: float | None, overhead_seconds: float
     ) -> None:
-        """One invocation. `config` is given during and after a deployment; `status` is the container's, 0 when none came; errors count 1 or 0."""
+        """One invocation. `config` is given during and after a deployment; `status` is the container's, 0 when none came; errors count 1
+        or 0."""
         names = _names(self._endpoint, variant, config)
         values: list[tuple[str, float, str]] = [
             ("Invocations", 1.0, "None"),

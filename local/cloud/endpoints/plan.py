@@ -20,9 +20,9 @@ Counts = dict[str, int]
 class Stage:
     """One shift of traffic and the bake that follows.
 
-    `green` and `blue` are the instances of each variant that take traffic during the stage. `bake` is in cloud seconds. `provision` are the green
-    instances that have to run before the shift, and `retire` the blue ones that are deleted after the bake: they differ from stage to stage only
-    when an endpoint is updated in batches (rolling). `message` is what DescribeEndpoint says during the bake.
+    `green` and `blue` are the instances of each variant that take traffic during the stage. `bake` is in cloud seconds. `provision`
+    are the green instances that have to run before the shift, and `retire` the blue ones that are deleted after the bake: they differ
+    from stage to stage only when an endpoint is updated in batches (rolling). `message` is what DescribeEndpoint says in the bake.
     """
 
     green: Counts
@@ -106,7 +106,11 @@ def _shifts(kind: str, routing: Mapping[str, Any], green: Counts, switches: Swit
         return [canary, dict(green)]
     if kind == "LINEAR":
         step = routing["LinearStepSize"]
-        count = math.ceil(100 / step["Value"]) if step["Type"] == "CAPACITY_PERCENT" else max(math.ceil(n / size(step, n, rounding)) for n in green.values())
+        count = (
+            math.ceil(100 / step["Value"])
+            if step["Type"] == "CAPACITY_PERCENT"
+            else max(math.ceil(n / size(step, n, rounding)) for n in green.values())
+        )
         shifts: list[Counts] = []
         for index in range(1, count + 1):
             shift = {v: n if index == count else _linear(step, n, index, rounding) for v, n in green.items()}

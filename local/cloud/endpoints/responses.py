@@ -66,7 +66,8 @@ class EndpointResponses:
 
     def _given(self) -> dict[str, Any]:
         """The request's members that were sent, with an explicit null left out."""
-        return _present(dict(self._get_params()))
+        given: dict[str, Any] = _present(dict(self._get_params()))
+        return given
 
 
 def _present(value: Any) -> Any:

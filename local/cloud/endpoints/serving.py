@@ -140,7 +140,10 @@ class Serving:
                 return
             except Exception:
                 log.exception("%s of endpoint %s failed", status, self.record.name)
-                self._end("Failed" if status == "Creating" else "InService", "The request failed because of an internal error of the embedded cloud.")
+                self._end(
+                    "Failed" if status == "Creating" else "InService",
+                    "The request failed because of an internal error of the embedded cloud.",
+                )
             finally:
                 self.idle.set()
 
@@ -257,5 +260,3 @@ class Serving:
     def _capture_client(self) -> Any:
         role = next((m.given.get("ExecutionRoleArn") for m in self._models.values()), None)
         return runtime_of(self.cloud).client("s3", self.account, self.region, role)
-
-

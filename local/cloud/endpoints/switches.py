@@ -15,8 +15,8 @@ class Switches:
 
     percent_rounding: how a percent of a capacity becomes instances. AWS's own notebook shows 33 % of 3 as 1; never less than one instance.
     last_bake: whether the bake after the last shift lasts TerminationWaitInSeconds alone, or WaitIntervalInSeconds more.
-    alarm_before: what an alarm does that is in ALARM before the first shift: roll back when the first bake looks at it, or be ignored until it
-        has left ALARM once.
+    alarm_before: what an alarm does that is in ALARM before the first shift: roll back when the first bake looks at it, or be
+        ignored until it has left ALARM once.
     missing_alarm: whether an alarm that does not exist ends the deployment or is passed over.
     """
 
