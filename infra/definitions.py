@@ -10,42 +10,82 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from infra.errors import ConfigError
+from infra.naming import PipelineKind
 
 Values = Mapping[str, str | Sequence[str]]
 FOLDER = Path("pipelines") / "definitions"
+TOKENS = (
+    "artefacts_kms_key",
+    "artefacts_uri",
+    "data_uri",
+    "environment",
+    "jobs_kms_key",
+    "jobs_security_group_ids",
+    "model_package_group",
+    "outputs_uri",
+    "processing_instance_type",
+    "role_jobs",
+    "role_promotion",
+    "subnet_ids",
+    "toolkit_image",
+    "training_instance_type",
+    "workload",
+)
 _TOKEN = re.compile(r"\$\{lockstep:([^}]*)\}")
 _REMEDY = "Run `lockstep pipeline compile`, and commit what it writes."
 
 
-def read(project: Path, name: str) -> str:
-    """The text of a file in the folder of compiled definitions.
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """What was compiled ahead of time.
+
+    Args:
+        texts: pipeline -> JSON text with tokens.
+        toolkit_digest: digest of the toolkit image that the definitions belong to.
+    """
+
+    texts: Mapping[PipelineKind, str]
+    toolkit_digest: str
+
+    def filled(self, kind: PipelineKind, values: Values) -> str:
+        """One definition with the values of an environment; see `fill`."""
+        return fill(self.texts[kind], values, where=_where(kind))
+
+
+def load(project: Path) -> Compiled:
+    """Reads all that was compiled, so that what is missing or stale fails before any resource is planned.
 
     Args:
         project: the root of the checkout.
-        name: the file's name, such as `training.json`.
 
     Raises:
-        ConfigError: the file is missing.
+        ConfigError: a file is missing, is not JSON, names no digest, or has a token that no environment fills.
     """
-    file = project / FOLDER / name
+    texts = {kind: _read(project, f"{kind}.json") for kind in get_args(PipelineKind)}
+    for kind, text in texts.items():
+        fill(text, dict.fromkeys(TOKENS, ""), where=_where(kind))
+    return Compiled(texts=texts, toolkit_digest=_toolkit_digest(project))
+
+
+def _where(kind: PipelineKind) -> str:
+    return str(FOLDER / f"{kind}.json")
+
+
+def _read(project: Path, name: str) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return (project / FOLDER / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("this compiled definition is missing", where=str(FOLDER / name), remedy=_REMEDY) from None
 
 
-def toolkit_digest(project: Path) -> str:
-    """The digest of the toolkit image that the definitions were compiled for.
-
-    Raises:
-        ConfigError: `toolkit.json` is missing or names no digest.
-    """
-    text, where = read(project, "toolkit.json"), str(FOLDER / "toolkit.json")
+def _toolkit_digest(project: Path) -> str:
+    text, where = _read(project, "toolkit.json"), str(FOLDER / "toolkit.json")
     try:
         digest = json.loads(text)["digest"]
     except (ValueError, KeyError, TypeError):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi_aws.provider import Provider
 from pulumi_aws.s3.bucket_objectv2 import BucketObjectv2
 
-from infra import definitions, described
+from infra import described
 from infra.components.buckets import Buckets, BucketsArgs
 from infra.components.features import Features, FeaturesArgs
 from infra.components.journal import Journal, JournalArgs
@@ -21,6 +20,7 @@ from infra.components.pipelines import Pipelines, PipelinesArgs
 from infra.components.registry import Registry, RegistryArgs
 from infra.components.roles import Roles, RolesArgs
 from infra.components.serving import Serving, ServingArgs
+from infra.definitions import Compiled
 from infra.naming import PROJECT
 from infra.outputs import EnvironmentOutputs
 from infra.serving_spec import serving_spec
@@ -29,10 +29,8 @@ from infra.site import Site
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentArgs:
-    """`project` is the root of the checkout, where the compiled pipeline definitions lie."""
-
     site: Site
-    project: Path
+    compiled: Compiled
 
 
 class Environment(pulumi.ComponentResource):
@@ -45,8 +43,7 @@ class Environment(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lockstep:infra:Environment", name, None, opts)
         site, child = args.site, pulumi.ResourceOptions(parent=self)
-        # Read first: a missing or stale definition fails before any resource is registered.
-        toolkit_image = f"{site.names.repository_uri('toolkit')}@{definitions.toolkit_digest(args.project)}"
+        toolkit_image = f"{site.names.repository_uri('toolkit')}@{args.compiled.toolkit_digest}"
 
         keys = Keys("keys", KeysArgs(site=site), child)
         roles = Roles("roles", RolesArgs(site=site, keys=keys), child)
@@ -78,7 +75,7 @@ class Environment(pulumi.ComponentResource):
             "pipelines",
             PipelinesArgs(
                 site=site,
-                project=args.project,
+                compiled=args.compiled,
                 values=_values(site, keys, network, roles, toolkit_image),
                 role_arn=roles.arns["pipelines"],
                 events_role_arn=roles.arns["events"],
@@ -147,11 +144,11 @@ def aws_provider(site: Site) -> Provider:
     )
 
 
-def deploy(site: Site, project: Path) -> Environment:
+def deploy(site: Site, compiled: Compiled) -> Environment:
     """Declares an environment and exports its outputs as `environment`."""
     provider = aws_provider(site)
     environment = Environment(
-        "environment", EnvironmentArgs(site=site, project=project), pulumi.ResourceOptions(providers={"aws": provider})
+        "environment", EnvironmentArgs(site=site, compiled=compiled), pulumi.ResourceOptions(providers={"aws": provider})
     )
     pulumi.export("environment", environment.outputs.apply(lambda outputs: outputs.model_dump(mode="json")))
     return environment

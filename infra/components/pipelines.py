@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import pulumi
@@ -12,7 +11,7 @@ from pulumi_aws.cloudwatch.event_rule import EventRule
 from pulumi_aws.cloudwatch.event_target import EventTarget
 from pulumi_aws.sagemaker.pipeline import Pipeline
 
-from infra import definitions
+from infra.definitions import Compiled
 from infra.naming import PipelineKind
 from infra.site import Site
 
@@ -27,13 +26,13 @@ _EVENT_AGE_SECONDS = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class PipelinesArgs:
-    """`project` is the root of the checkout; `values` fill the tokens of the definitions (see `infra.definitions`).
+    """`values` fill the tokens of the compiled definitions (see `infra.definitions`).
 
     `role_arn` runs the pipelines; `events_role_arn` starts the release; `group_name` is the model package group.
     """
 
     site: Site
-    project: Path
+    compiled: Compiled
     values: pulumi.Output[dict[str, Any]]
     role_arn: pulumi.Input[str]
     events_role_arn: pulumi.Input[str]
@@ -51,16 +50,13 @@ class Pipelines(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _pipeline(self, kind: PipelineKind) -> Pipeline:
-        physical = self._args.site.names.pipeline(kind)
-        file = f"{kind}.json"
-        text = definitions.read(self._args.project, file)
-        where = str(definitions.FOLDER / file)
+        physical, compiled = self._args.site.names.pipeline(kind), self._args.compiled
         return Pipeline(
             f"{self._name}-{kind}",
             pipeline_name=physical,
             pipeline_display_name=physical,
             pipeline_description=_WHAT[kind],
-            pipeline_definition=self._args.values.apply(lambda values: definitions.fill(text, values, where=where)),
+            pipeline_definition=self._args.values.apply(lambda values: compiled.filled(kind, values)),
             role_arn=self._args.role_arn,
             opts=self._child,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
@@ -60,13 +58,10 @@ class Rendered:
 class _Answers(Mocks):
     """Answers as AWS would where the program reads an answer: ARNs, ids and prefix lists."""
 
-    def __init__(self, account_id: str) -> None:
-        self._account_id = account_id
-
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         answers = {
             **args.inputs,
-            "arn": f"arn:aws:test:us-east-1:{self._account_id}:{args.name}",
+            "arn": f"arn:aws:test:us-east-1:000000000000:{args.name}",
             "keyId": f"{args.name}-key",
             "prefixListId": f"pl-{args.name}",
         }
@@ -79,9 +74,9 @@ class _Answers(Mocks):
 class _Monitor(MockMonitor):
     """Keeps each registration as it comes over the wire."""
 
-    def __init__(self, answers: _Answers) -> None:
+    def __init__(self, answers: _Answers, rendered: Rendered) -> None:
         super().__init__(answers)
-        self.rendered = Rendered()
+        self.rendered = rendered
 
     def RegisterResource(self, request: Any) -> Any:
         if request.type != "pulumi:pulumi:Stack":
@@ -98,25 +93,21 @@ class _Monitor(MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-def environment_of(stack: str, folder: Path = PROJECT / "stacks") -> dict[str, Any]:
-    """What a stack file holds at `lockstep:environment`."""
-    document: dict[str, Any] = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["config"]["lockstep:environment"]
-    return found
-
-
-def render(stack: str, *, project: Path = PROJECT, preview: bool = False) -> Rendered:
+def render(stack: str, *, project: Path = PROJECT, into: Rendered | None = None) -> Rendered:
     """Runs the program for one stack.
+
+    Args:
+        stack: its name.
+        project: the folder that holds stack files and compiled definitions.
+        into: where to keep what is registered, for a run that fails.
 
     Raises:
         LockstepError: as the program does.
     """
-    environment = environment_of(stack, project / "stacks")
-    answers = _Answers(str(environment["accountId"]))
-    monitor = _Monitor(answers)
+    answers = _Answers()
+    monitor = _Monitor(answers, into or Rendered())
     asyncio.set_event_loop(asyncio.new_event_loop())
-    pulumi.runtime.set_mocks(answers, project="lockstep", stack=stack, preview=preview, monitor=monitor)
-    pulumi.runtime.set_all_config({"lockstep:environment": json.dumps(environment)})
+    pulumi.runtime.set_mocks(answers, project="lockstep", stack=stack, monitor=monitor)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def body() -> pulumi.Output[None]:
