@@ -32,10 +32,10 @@ class LocalSession(boto3.Session):
         self.endpoint = endpoint
 
     def client(self, *arguments: Any, **keywords: Any) -> Any:
-        return super().client(*arguments, **{"endpoint_url": self.endpoint, **keywords})  # type: ignore[call-overload]
+        return super().client(*arguments, **{"endpoint_url": self.endpoint, **keywords})
 
     def resource(self, *arguments: Any, **keywords: Any) -> Any:
-        return super().resource(*arguments, **{"endpoint_url": self.endpoint, **keywords})  # type: ignore[call-overload]
+        return super().resource(*arguments, **{"endpoint_url": self.endpoint, **keywords})
 
 
 def local_credentials(account_id: str, region: str, cloud: RunningCloud) -> dict[str, str]:
@@ -71,7 +71,9 @@ def aws_session(environment: str, config: EnvironmentConfig) -> boto3.Session:
         PreflightError: none gives credentials of that account.
     """
     own = f"the profile lockstep-{environment}"
-    attempts: list[tuple[str, Callable[[], boto3.Session]]] = [("the shell's credentials", lambda: boto3.Session(region_name=config.region))]
+    attempts: list[tuple[str, Callable[[], boto3.Session]]] = [
+        ("the shell's credentials", lambda: boto3.Session(region_name=config.region))
+    ]
     if config.assume_role_arn is not None:
         role = config.assume_role_arn
         attempts.append((role, lambda: assumed(role, config.region)))

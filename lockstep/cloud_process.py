@@ -97,7 +97,11 @@ def _await_answer(home: Path, process: subprocess.Popen[bytes], said: Path, port
             process.wait(0.05)
             text = said.read_text(errors="replace").strip()
             if f"{port}" in text and "use" in text:
-                raise PortInUse(f"port {port} is taken by another process", where=f"127.0.0.1:{port}", remedy="Choose another with `lockstep cloud up --port`.")
+                raise PortInUse(
+                    f"port {port} is taken by another process",
+                    where=f"127.0.0.1:{port}",
+                    remedy="Choose another with `lockstep cloud up --port`.",
+                )
             last = text.splitlines()[-1] if text else f"it ended with status {process.returncode} and no word"
             raise LocalError(f"the embedded cloud did not start: {last}", where=str(said))
         cloud = find(home)

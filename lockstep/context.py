@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 Target = Literal["local", "aws"]
 
-EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="An environment: dev, staging, prod, or another that has a stack file.")]
+EnvironmentName = Annotated[
+    str, typer.Argument(metavar="ENV", help="An environment: dev, staging, prod, or another that has a stack file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 
 
@@ -94,7 +96,9 @@ def target() -> Target:
     if asked == "local" or asked == "aws":
         return "local" if asked == "local" else "aws"
     if asked:
-        raise UsageError(f"LOCKSTEP_TARGET is {asked!r}", where="environment variable LOCKSTEP_TARGET", remedy="Set it to local or aws, or unset it.")
+        raise UsageError(
+            f"LOCKSTEP_TARGET is {asked!r}", where="environment variable LOCKSTEP_TARGET", remedy="Set it to local or aws, or unset it."
+        )
     return "local" if running_cloud() else "aws"
 
 
@@ -119,7 +123,9 @@ def require_cloud() -> RunningCloud:
 
     cloud = running_cloud()
     if cloud is None:
-        raise CloudNotRunning("the embedded cloud of this checkout is not running", where=str(home() / "cloud"), remedy="Start it with `lockstep cloud up`.")
+        raise CloudNotRunning(
+            "the embedded cloud of this checkout is not running", where=str(home() / "cloud"), remedy="Start it with `lockstep cloud up`."
+        )
     return cloud
 
 

@@ -10,8 +10,8 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -49,19 +49,22 @@ class Failure:
 
 
 class LazyGroup(TyperGroup):
-    """Knows its commands by name and one line of help, and imports one when it is asked for."""
+    """Knows its commands by name and one line of help, and imports one when it is asked for.
+
+    Contexts, formatters and commands are of typer's own copy of click, which it does not export.
+    """
 
     table: Mapping[str, tuple[str, str]] = COMMANDS
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return [name for name in self.table if importlib.util.find_spec(self.table[name][0]) is not None]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.table or cmd_name not in self.list_commands(ctx):
             return None
         return load(cmd_name)
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """The commands from the table: the inherited one would import them all."""
         self.format_usage(ctx, formatter)
         formatter.write_paragraph()
@@ -72,16 +75,18 @@ class LazyGroup(TyperGroup):
         with formatter.section("Example"):
             formatter.write_text("lockstep cloud up")
         with formatter.section("Exit codes"):
-            formatter.write_text("0 done, 1 failed, 2 usage or configuration, 3 a gate refused, 4 rolled back, 5 unknown: a person must look")
+            formatter.write_text(
+                "0 done, 1 failed, 2 usage or configuration, 3 a gate refused, 4 rolled back, 5 unknown: a person must look"
+            )
 
-    def format_options_only(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_options_only(self, ctx: Any, formatter: Any) -> None:
         records = [record for parameter in self.get_params(ctx) if (record := parameter.get_help_record(ctx)) is not None]
         if records:
             with formatter.section("Options"):
                 formatter.write_dl(records)
 
 
-def load(name: str) -> click.Command:
+def load(name: str) -> Any:
     """A command's object, by its name in the table."""
     module = importlib.import_module(COMMANDS[name][0])
     app: typer.Typer = module.app
@@ -107,16 +112,11 @@ def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code. Errors that are meant for people are printed; others are bugs and raise."""
     as_json = "--json" in arguments
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name="lockstep", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as left:
-        return left.exit_code
-    except click.ClickException as error:
-        if as_json:
-            return _report(Failure("UsageError", error.format_message(), None, None, 2), as_json)
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
+        typer.main.get_command(app).main(arguments, prog_name="lockstep")
+        return 0
+    except SystemExit as left:  # typer's own way to end: 0, a command's typer.Exit, or 2 with a usage message shown
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -151,7 +151,9 @@ def _explain_aws(error: Exception) -> Failure | None:
         said = error.response.get("Error", {})
         return Failure("ClientError", f"{said.get('Code', 'unknown')}: {said.get('Message', error)}", error.operation_name, None, 1)
     if isinstance(error, EndpointConnectionError):
-        return Failure("EndpointConnectionError", str(error), None, "Is the embedded cloud up (`lockstep cloud status`), or the network?", 1)
+        return Failure(
+            "EndpointConnectionError", str(error), None, "Is the embedded cloud up (`lockstep cloud status`), or the network?", 1
+        )
     return Failure(type(error).__name__, str(error), None, None, 1) if isinstance(error, BotoCoreError) else None
 
 

@@ -15,11 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from infra.errors import LockstepError
 
@@ -108,7 +108,12 @@ def create_stack(backend: Backend, engine: Engine, name: str, secrets_provider: 
         config = Path(scratch, f"Pulumi.{name}.yaml")
         if backend.secrets_file.is_file():
             shutil.copyfile(backend.secrets_file, config)
-        pulumi(engine, backend, ["stack", "init", name, "--non-interactive", "--no-select", "--secrets-provider", secrets_provider], Path(scratch))
+        pulumi(
+            engine,
+            backend,
+            ["stack", "init", name, "--non-interactive", "--no-select", "--secrets-provider", secrets_provider],
+            Path(scratch),
+        )
         if not backend.secrets_file.is_file():
             backend.secrets_file.write_text(_HEADER + config.read_text())
 

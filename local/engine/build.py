@@ -121,7 +121,13 @@ def _compile(go: str, target: Path, module: Path, progress: TextIO) -> None:
         command += ["-ldflags", f"-s -w -X {VERSION_VARIABLE}={version}", "-o", str(built), PACKAGE]
         started = time.monotonic()
         with subprocess.Popen(
-            command, cwd=module, env=_go_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=module,
+            env=_go_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process:
             assert process.stdout is not None
             with log.open("w") as record:
@@ -164,7 +170,9 @@ class _Meter:
             return
         self._shown = now
         elapsed = int(now - self.started)
-        text = f"  {elapsed // 60}:{elapsed % 60:02d}  {self.fetched} modules fetched, {self.compiled} of at most {PACKAGES} packages compiled"
+        text = (
+            f"  {elapsed // 60}:{elapsed % 60:02d}  {self.fetched} modules fetched, {self.compiled} of at most {PACKAGES} packages compiled"
+        )
         print(f"\r{text}" if self.out.isatty() else text, end="" if self.out.isatty() else "\n", file=self.out, flush=True)
 
     def end(self) -> None:

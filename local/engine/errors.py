@@ -1,9 +1,9 @@
 """Why there is no engine.
 
-    EngineError          base
-    ├── GoMissing        no usable engine on PATH, and no Go to build one
-    ├── GoTooOld         Go is there, but older than the engine's module asks for
-    └── BuildFailed      the build ended with an error; its log says which
+EngineError          base
+├── GoMissing        no usable engine on PATH, and no Go to build one
+├── GoTooOld         Go is there, but older than the engine's module asks for
+└── BuildFailed      the build ended with an error; its log says which
 """
 
 from __future__ import annotations

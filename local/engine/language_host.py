@@ -110,8 +110,8 @@ class LanguageHost(language_grpc.LanguageRuntimeServicer):  # type: ignore[misc,
         """Runs a program here. `bail` tells the engine that the error has been shown already."""
         try:
             _check_environment(request.info)
-        except WrongEnvironment as error:
-            return language.RunResponse(error=str(error))
+        except WrongEnvironment as refusal:
+            return language.RunResponse(error=str(refusal))
         sys.path.insert(0, str(Path(__file__).resolve().parent))
         try:
             program_run = importlib.import_module("program_run")

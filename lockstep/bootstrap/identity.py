@@ -1,7 +1,7 @@
 """Who deploys: a role for CI, taken on by OIDC, without a stored key, for one environment alone.
 
-It can make and change what an environment consists of. It can't move traffic (that is the promotion role's), nor weaken what bounds it: roles
-that it makes carry the environment's permission boundary, and its own role, the state's key and evidence are out of its reach.
+It can make and change what an environment consists of. It can't move traffic (that is the promotion role's), nor weaken what bounds it:
+roles that it makes carry the environment's permission boundary; its own role, the state's key and evidence are out of its reach.
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def rights(names: Names) -> dict[str, Any]:
             _statement("KeepsBoundaries", "Deny", ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"], "*"),
             _statement("NoTraffic", "Deny", ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], "*"),
             _statement(
-                "NoEvidence", "Deny", ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"], f"{ledger}/*"
+                "NoEvidence",
+                "Deny",
+                ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
+                f"{ledger}/*",
             ),
             _statement("StateStays", "Deny", ["s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy"], [bucket, f"{bucket}/*"]),
             _statement(
@@ -100,7 +103,9 @@ def rights(names: Names) -> dict[str, Any]:
     }
 
 
-def _statement(sid: str, effect: str, actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None) -> dict[str, Any]:
+def _statement(
+    sid: str, effect: str, actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> dict[str, Any]:
     statement: dict[str, Any] = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resource}
     return {**statement, "Condition": condition} if condition else statement
 
@@ -139,7 +144,9 @@ def _look_role(session: boto3.Session, names: Names, repository: str) -> State:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise
         return "differs"
-    wanted = role["AssumeRolePolicyDocument"] == trust(names, repository) and inline == rights(names) and attached == {_deploy_policy(names)}
+    wanted = (
+        role["AssumeRolePolicyDocument"] == trust(names, repository) and inline == rights(names) and attached == {_deploy_policy(names)}
+    )
     return "present" if wanted else "differs"
 
 

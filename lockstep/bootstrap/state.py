@@ -87,7 +87,8 @@ def _make_key(session: boto3.Session, names: Names) -> None:
     kms, alias = session.client("kms"), state_alias(names)
     if _look_key(session, alias) == "absent":
         key = kms.create_key(
-            Description=f"Pulumi state of {PROJECT} {names.environment}", Tags=[{"TagKey": k, "TagValue": v} for k, v in tags(names).items()]
+            Description=f"Pulumi state of {PROJECT} {names.environment}",
+            Tags=[{"TagKey": k, "TagValue": v} for k, v in tags(names).items()],
         )["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=alias, TargetKeyId=key)
     kms.enable_key_rotation(KeyId=kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"])

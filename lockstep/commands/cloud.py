@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, stop
 def up(
     port: Annotated[int | None, typer.Option(help="Loopback port. Default 4566; of a running cloud: the one it has.")] = None,
     speed: Annotated[float | None, typer.Option(help="Cloud seconds a real second. Default 1.")] = None,
-    clock_offset: Annotated[float | None, typer.Option(help="Seconds that the cloud's clock is ahead of this machine's. Default 0.")] = None,
+    clock_offset: Annotated[
+        float | None, typer.Option(help="Seconds that the cloud's clock is ahead of this machine's. Default 0.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start the embedded cloud; one that runs already is left running, at the speed asked for.
@@ -53,7 +55,9 @@ def up(
     if as_json:
         emit({"running": True, "started_now": started, "url": cloud.url, "pid": cloud.pid, "started": cloud.started, "clock": clock})
         return
-    console.print(f"The embedded cloud {'is up' if started else 'runs already'} at {cloud.url} (process {cloud.pid}, speed {clock['speed']:g}).")
+    console.print(
+        f"The embedded cloud {'is up' if started else 'runs already'} at {cloud.url} (process {cloud.pid}, speed {clock['speed']:g})."
+    )
     console.print('Next: eval "$(lockstep cloud env dev)", then pulumi up -s dev')
 
 
@@ -83,11 +87,22 @@ def status(as_json: Json = False) -> None:
     """
     cloud = running_cloud()
     if cloud is None:
-        emit({"running": False}) if as_json else console.print("The embedded cloud of this checkout is not running. Start it with: lockstep cloud up")
+        emit({"running": False}) if as_json else console.print(
+            "The embedded cloud of this checkout is not running. Start it with: lockstep cloud up"
+        )
         raise typer.Exit(1)
     clock = cloud.clock()
     if as_json:
-        emit({"running": True, "url": cloud.url, "pid": cloud.pid, "started": cloud.started, "clock": clock, "log": str(home() / "cloud" / "cloud.log")})
+        emit(
+            {
+                "running": True,
+                "url": cloud.url,
+                "pid": cloud.pid,
+                "started": cloud.started,
+                "clock": clock,
+                "log": str(home() / "cloud" / "cloud.log"),
+            }
+        )
         return
     console.print(f"Up at {cloud.url} (process {cloud.pid}), log {home() / 'cloud' / 'cloud.log'}")
     console.print(f"Its clock says {clock['now']}, at speed {clock['speed']:g}.")

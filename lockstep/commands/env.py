@@ -13,7 +13,8 @@ app = typer.Typer(rich_markup_mode=None)
 def env(environment: EnvironmentName, as_json: Json = False) -> None:
     """Print the shell variables with which `pulumi` works on an environment in AWS: state, key, region, policies.
 
-    Needs credentials of the environment's account, and `lockstep bootstrap ENV` once before. For the embedded cloud, see `lockstep cloud env`.
+    Needs credentials of the environment's account, and `lockstep bootstrap ENV` once before.
+    For the embedded cloud, see `lockstep cloud env`.
 
     \b
     Example: eval "$(lockstep env dev)"

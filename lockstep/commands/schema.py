@@ -35,7 +35,9 @@ def schema(
     if write and not current:
         file.write_text(text)
     if check and not current:
-        raise LockstepError("the schema of stack files is out of date", where=f"stacks/{FILE_NAME}", remedy="Run `make compile`, and commit the result.")
+        raise LockstepError(
+            "the schema of stack files is out of date", where=f"stacks/{FILE_NAME}", remedy="Run `make compile`, and commit the result."
+        )
     if as_json:
         emit({"file": str(file), "current": True, "written": write and not current})
     else:
