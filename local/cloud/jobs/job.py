@@ -144,11 +144,15 @@ class Job(abc.ABC):
             self.entered(phase)
         self.publish()
         if phase in FINAL:
-            self.done.set()
-            with self.lock:
-                observers, self._observers = self._observers, []
-            for observer in observers:
-                observer(self)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of whoever waits for the end."""
+        self.done.set()
+        with self.lock:
+            observers, self._observers = self._observers, []
+        for observer in observers:
+            observer(self)
 
     def when_done(self, observer: Callable[[Job], None]) -> None:
         """Call `observer` once when the job has ended, at once where it has."""

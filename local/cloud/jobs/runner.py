@@ -64,8 +64,7 @@ class JobRunner:
     def _run(self, job: Job) -> None:
         job.publish()
         if not self._slots.acquire(lambda: job.stop_requested.is_set() or self._cloud.closing.is_set()):
-            if not self._cloud.closing.is_set():
-                job.enter("Stopped")
+            self._end(job, "Stopped")
             return
         folder = self._cloud.home / "jobs" / job.account / f"{job.resource}-{job.name}"
         try:
@@ -80,7 +79,13 @@ class JobRunner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             self._slots.release()
-        if not self._cloud.closing.is_set():
+        self._end(job, status)
+
+    def _end(self, job: Job, status: str) -> None:
+        """The end of a job; where the cloud itself ends, whoever waits for the job is only let go."""
+        if self._cloud.closing.is_set():
+            job.abandon()
+        else:
             job.enter(status)
 
     def _carry_out(self, job: Job, folder: Path) -> str:

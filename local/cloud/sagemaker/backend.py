@@ -8,6 +8,7 @@ from moto.sagemaker.models import SageMakerModelBackend
 from local.cloud.endpoints.backend import EndpointOps
 from local.cloud.featurestore.backend import FeatureGroupOps
 from local.cloud.jobs.backend import JobOps
+from local.cloud.pipelines.backend import PipelineOps
 from local.cloud.registry.backend import RegistryOps
 from local.cloud.sagemaker.base import SageMakerBase
 
@@ -15,6 +16,7 @@ from local.cloud.sagemaker.base import SageMakerBase
 class SageMakerBackend(
     RegistryOps,
     FeatureGroupOps,
+    PipelineOps,
     JobOps,
     EndpointOps,
     SageMakerBase,

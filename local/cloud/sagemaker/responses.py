@@ -7,6 +7,7 @@ from moto.sagemaker.responses import SageMakerResponse as MotoSageMakerResponse
 from local.cloud.endpoints.responses import EndpointResponses
 from local.cloud.featurestore.responses import FeatureGroupResponses
 from local.cloud.jobs.responses import JobResponses
+from local.cloud.pipelines.responses import PipelineResponses
 from local.cloud.registry.responses import RegistryResponses
 from local.cloud.sagemaker.backend import SageMakerBackend, backends
 from local.cloud.sagemaker.tag_responses import TagResponses
@@ -16,6 +17,7 @@ class SageMakerResponse(
     RegistryResponses,
     FeatureGroupResponses,
     TagResponses,
+    PipelineResponses,
     JobResponses,
     EndpointResponses,
     MotoSageMakerResponse,
