@@ -11,8 +11,8 @@ from pipelines.promotion.seam import Aws
 def sweep(aws: Aws, outputs: EnvironmentOutputs, view: EndpointView | None) -> list[str]:
     """Delete models, endpoint configs and alarms of releases that are neither live nor pending; returns their names.
 
-    SageMaker accepts the deletion of a config in use and breaks at the next update, so what is kept is decided here, from `view`, which must be
-    a look taken under the lease. `view=None`: there is no endpoint, so nothing is kept but the bootstrap's.
+    SageMaker accepts the deletion of a config in use and breaks at the next update, so what is kept is decided here, from `view`, which
+    must be a look taken under the lease. `view=None`: there is no endpoint, so nothing is kept but the bootstrap's.
     """
     prefix = name_prefix(outputs.promotion.release_prefix)
     live = {view.config, *([view.pending_config] if view.pending_config else [])} if view else set()

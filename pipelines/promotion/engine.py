@@ -34,6 +34,7 @@ class Engine:
     def __init__(self, aws: Aws, outputs: EnvironmentOutputs, *, run: str) -> None:
         self._aws = aws
         self._outputs = outputs
+        self._run_name = run
         self._journal = Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=outputs.promotion.lease_seconds, run=run)
         self._ledger = Ledger(aws, outputs.buckets.ledger.name)
         self._heartbeat_lease: Lease | None = None
@@ -45,14 +46,14 @@ class Engine:
             PreflightError, IntegrityError, ConflictError: nothing was changed.
             OutcomeUnknown: the update was asked for and its end can't be told; all is left as it is.
         """
-        job = resolve(self._aws, self._outputs, self._journal, self._ledger, order)
+        job = resolve(self._aws, self._outputs, self._journal, self._ledger, order, run=self._run_name)
         if isinstance(job, Outcome):
             return job
         pace = Pace(self._aws)
         while True:
             known = self._journal.load(job.promotion)
             if known is not None and known.outcome is not None:
-                self._let_go_for_good(job)
+                self._journal.close(job.promotion)
                 return Outcome.parse(known.outcome)
             lease = self._journal.acquire(job.promotion, job.operation)
             if isinstance(lease, Holder):
@@ -62,15 +63,6 @@ class Engine:
                 return self._run(job, lease)
             except LeaseLost:
                 pace.pause()
-
-    def _let_go_for_good(self, job: Job) -> None:
-        """A run that was killed between its last record and letting go of the lease leaves this to the next."""
-        held = self._journal.holder()
-        if held is not None and held.promotion == job.promotion and not held.finished:
-            lease = self._journal.acquire(job.promotion, job.operation)
-            if isinstance(lease, Lease):
-                with contextlib.suppress(LeaseLost):
-                    self._journal.give_up(lease, finished=True)
 
     def _run(self, job: Job, lease: Lease) -> Outcome:
         entry = self._journal.open(job.promotion)
@@ -140,7 +132,7 @@ class Engine:
                 case Step.UPDATE:
                     if not prepared:
                         self._clear(candidate, view, entry, job)
-                        resources.ensure(self._aws, self._outputs, settled, job.promotion)
+                        resources.ensure(self._aws, self._outputs, settled, job)
                         resources.await_ok(self._aws, settled.rollback_alarms, pace.pause, self._heartbeat)
                         prepared = True
                     self._ask(settled, entry)
@@ -159,9 +151,10 @@ class Engine:
                     self._refuse_to_wait_longer(self._aws.now - restless_since, _SETTLING_SECONDS, view)
                     pace.pause()
                 case Step.RELEASED:
-                    faults = [] if entry.facts.get("checked") else watch.faults_after(lambda: (pace.pause(), self._heartbeat())[0])
+                    faults = watch.faults_after(pace.pause, self._heartbeat)
                     if faults:
-                        self._journal.record(entry, reverting=True, reasons=[*watch.reasons, *faults])
+                        watch.reasons += faults
+                        self._journal.record(entry, reverting=True, reasons=list(watch.reasons))
                         continue
                     self._end(entry, "released", watch)
                     return
@@ -177,7 +170,7 @@ class Engine:
                     return
                 case Step.SOMEBODY_ELSE:
                     raise ConflictError(
-                        f"somebody else has changed it or is changing it: {view.status}, config {view.config}, pending {view.pending_config}",
+                        f"somebody else changed it or is changing it: {view.status}, config {view.config}, pending {view.pending_config}",
                         where=f"endpoint {self._outputs.endpoint.name}",
                         remedy="Wait until it is InService. Only promotions may update it: find out who did.",
                     )

@@ -98,7 +98,7 @@ class Watch:
         if not any(known.startswith(key or reason) for known in self.reasons):
             self.reasons.append(reason)
 
-    def faults_after(self, pause: Callable[[], None]) -> list[str]:
+    def faults_after(self, pause: Callable[[], None], heartbeat: Callable[[], None]) -> list[str]:
         """What is wrong once green has all the traffic: golden requests that fail or are not answered as at the evaluation, or too
         few requests in all. Metrics may be late, so the count is given three minutes."""
         faults = []
@@ -110,17 +110,18 @@ class Watch:
                 faults.append(f"golden request {number} failed with {answer['status']}: {answer['body'][:200]}")
             elif not same_answer(answer["body"], request["answer"]):
                 self.failed += 1
-                faults.append(
-                    f"golden request {number} was answered {answer['body'][:80]!r}; the evaluated artefact answers {request['answer'][:80]!r}"
-                )
+                given, expected = answer["body"][:80], request["answer"][:80]
+                faults.append(f"golden request {number} was answered {given!r}; the evaluated artefact answers {expected!r}")
             if len(faults) >= 3:
                 return faults
+            heartbeat()
         began = self._aws.now
         while not self.has_enough():
             self._count()
             if self.has_enough() or self._aws.now - began > 180:
                 break
             pause()
+            heartbeat()
         if not self.has_enough():
             faults.append(f"the new fleet answered {self.green_invocations:.0f} requests, too few for a judgement")
         return faults

@@ -7,6 +7,7 @@ raises; that is the fencing token: a run that was taken over finds its next writ
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +77,7 @@ class Journal:
             if held.promotion == promotion:
                 if not held.finished and held.until > now and held.run != self._run:
                     return held
-            elif not held.finished:
+            elif not held.finished and not self._has_ended(held.promotion):
                 raise self._conflict(held, now)
         wanted = Holder(promotion=promotion, operation=operation, run=self._run, until=now + self._seconds, finished=False)
         try:
@@ -113,6 +114,18 @@ class Journal:
     def give_up(self, lease: Lease, *, finished: bool) -> None:
         """Let go of the lease. `finished=False` keeps other promotions out until this one has been run to its end."""
         self._write_lease(lease, Holder(**{**vars(lease.holder), "until": 0.0, "finished": finished}))
+
+    def close(self, promotion: str) -> None:
+        """Let go of the lease of a promotion that has ended, for a run that was killed before it could."""
+        item = self._aws.read_item(self._lease_key)
+        if item is None or item["body"]["promotion"] != promotion or item["body"]["finished"]:
+            return
+        with contextlib.suppress(VersionConflict):
+            self._aws.write_item(self._lease_key, {**item["body"], "until": 0.0, "finished": True}, expected=item["version"])
+
+    def _has_ended(self, promotion: str) -> bool:
+        entry = self.load(promotion)
+        return entry is not None and entry.outcome is not None
 
     def _write_lease(self, lease: Lease, holder: Holder) -> None:
         try:

@@ -1,7 +1,7 @@
 """How a promotion ended, and how a job tells whoever watches it.
 
-A processing job's exit message (at most 1 KB, from `output/message`) is all that DescribeProcessingJob shows of what the code had to say, so
-outcome and error travel in it as JSON.
+A processing job's exit message (at most 1 KB, from `output/message`) is all that DescribeProcessingJob shows of what the code had to
+say, so outcome and error travel in it as JSON.
 """
 
 from __future__ import annotations

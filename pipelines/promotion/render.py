@@ -22,8 +22,15 @@ def spec_digest(spec: ServingSpec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def tags(outputs: EnvironmentOutputs, promotion: str) -> list[dict[str, str]]:
-    values = {"environment": outputs.environment, "project": outputs.project, "managed-by": "lockstep-promotion", "promotion": promotion}
+def tags(outputs: EnvironmentOutputs, *, promotion: str, model_package_arn: str) -> list[dict[str, str]]:
+    """Who made a resource, for which promotion of which package. `model-package` is how a live model is traced to its package."""
+    values = {
+        "environment": outputs.environment,
+        "project": outputs.project,
+        "managed-by": "lockstep-promotion",
+        "promotion": promotion,
+        "model-package": model_package_arn,
+    }
     return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
@@ -115,7 +122,7 @@ def alarms(spec: ReleaseAlarmSpec, names: ReleaseNames, *, endpoint: str, varian
         },
         {
             "AlarmName": names.veto_alarm,
-            "AlarmDescription": "The release step itself calls the rollout off: its probes failed, or too few requests reached the new fleet.",
+            "AlarmDescription": "The release step itself calls the rollout off: failed probes, or too few requests to the new fleet.",
             "Namespace": VETO_NAMESPACE,
             "MetricName": VETO_METRIC,
             "Dimensions": [{"Name": "EndpointConfigName", "Value": names.endpoint_config}],

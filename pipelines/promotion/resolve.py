@@ -17,11 +17,11 @@ from pipelines.promotion.plan import Job, Order
 from pipelines.promotion.seam import Aws
 
 
-def resolve(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, order: Order) -> Job | Outcome:
-    """The job to do, or the outcome if the ledger's release already is what was asked for."""
+def resolve(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, order: Order, *, run: str) -> Job | Outcome:
+    """The job to do, or the outcome if the ledger's release already is what was asked for. `run` names who asks."""
     if order.operation == "release":
         return _release(aws, outputs, order)
-    if unfinished := _unfinished(journal, order):
+    if unfinished := _begun(journal, order, run):
         return unfinished
     releases = ledger.releases()
     where = f"ledger of {outputs.environment}"
@@ -74,10 +74,11 @@ def _release(aws: Aws, outputs: EnvironmentOutputs, order: Order) -> Job:
     return Job(promotion=identifier, operation="release", model_package_arn=candidate.arn, requested_by=requested_by)
 
 
-def _unfinished(journal: Journal, order: Order) -> Job | None:
-    """A run of the same operation that was killed: the ledger may have grown since it began, so its id can't be computed again."""
+def _begun(journal: Journal, order: Order, run: str) -> Job | None:
+    """A run of the same operation that was killed, or this very run: the ledger may have grown since it began, so its id can't be
+    computed again."""
     held = journal.holder()
-    if held is None or held.finished or held.operation != order.operation:
+    if held is None or held.operation != order.operation or (held.finished and held.run != run):
         return None
     entry = journal.load(held.promotion)
     if entry is None or not entry.facts.get("model_package_arn"):

@@ -12,7 +12,7 @@ from infra.errors import ConflictError, LockstepError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import render
 from pipelines.promotion.decisions import EndpointView
-from pipelines.promotion.plan import Plan
+from pipelines.promotion.plan import Job, Plan
 from pipelines.promotion.seam import Aws, already_exists
 
 _ALARM_PATIENCE_SECONDS = 600
@@ -38,13 +38,13 @@ def view_of(described: dict[str, Any]) -> EndpointView:
     )
 
 
-def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, promotion: str) -> None:
+def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, job: Job) -> None:
     """Model, endpoint config, alarms.
 
     Raises:
         ConflictError: something by one of the names exists and differs.
     """
-    tags = render.tags(outputs, promotion)
+    tags = render.tags(outputs, promotion=job.promotion, model_package_arn=job.model_package_arn)
     _adopt(
         "model", plan.model["ModelName"], plan.model, lambda: aws.model(plan.model["ModelName"]), lambda: aws.create_model(plan.model, tags)
     )
@@ -80,7 +80,7 @@ def _adopt(kind: str, name: str, wanted: dict[str, Any], read: Callable[[], Any]
 
 
 def check_alarms(aws: Aws, outputs: EnvironmentOutputs, pause: Callable[[], None], heartbeat: Callable[[], None]) -> None:
-    """The endpoint's own alarms must exist and be OK before a release is tried: one in ALARM would undo it, a missing one protects nobody."""
+    """The endpoint's own alarms must exist and be OK first: one in ALARM would undo the release, a missing one protects nobody."""
     names = outputs.endpoint.alarm_names
     if not names:
         raise PreflightError("the environment names no alarms of the endpoint", where=outputs.endpoint.name, remedy="Run `pulumi up`.")

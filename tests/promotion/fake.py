@@ -1,0 +1,381 @@
+"""AWS in memory, at the seam: an endpoint that moves through a blue-green deployment on a clock that sleeping moves on.
+
+It exists so that thousands of histories (every crash, every pair of crashes) take seconds. What it claims of AWS is little and is checked
+against the embedded cloud by the tests that run on that.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.outputs import EnvironmentOutputs
+from pipelines.promotion.seam import Answer, Aws, VersionConflict
+from tests.promotion.environment import IMAGE_MANIFEST, make_outputs
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing catches it."""
+
+
+def failure(operation: str, message: str, code: str = "ValidationException") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+class World:
+    """The state of the account, and the knobs of a test."""
+
+    def __init__(self, outputs: EnvironmentOutputs | None = None) -> None:
+        self.outputs = outputs or make_outputs()
+        self.time = 1_800_000_000.0
+        self.items: dict[str, Answer] = {}
+        self.models: dict[str, Answer] = {self.outputs.endpoint.bootstrap_model_name: {}}
+        variant = {"VariantName": self.outputs.serving.variant_name, "ModelName": self.outputs.endpoint.bootstrap_model_name}
+        self.configs: dict[str, Answer] = {self.outputs.endpoint.bootstrap_config_name: {"ProductionVariants": [variant]}}
+        self.alarm_table: dict[str, Answer] = {}
+        for name in self.outputs.endpoint.alarm_names:
+            self.alarm_table[name] = {"AlarmName": name, "StateValue": "OK", "ActionsEnabled": True}
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.packages: dict[str, Answer] = {}
+        self.images: dict[str, Answer] = {}
+        self.keys_state: dict[str, str] = {}
+        self.live = self.outputs.endpoint.bootstrap_config_name
+        self.status = "InService"
+        self.desired = self.outputs.serving.instance_count
+        self.deployment: dict[str, Any] | None = None
+        self.last_deployment: Answer | None = None
+        self.updates: list[tuple[str, bool]] = []
+        self.exists = True
+        # knobs
+        self.traffic = 10.0  # requests per second that reach green
+        self.green_fails = False
+        self.alarm_trips: str | None = None
+        self.answers: dict[str, str] = {}
+        self.deleted_in_use: list[str] = []
+
+    def add_package(self, version: int, **changes: str) -> str:
+        """An approved package with all its evidence; returns its ARN."""
+        outputs = self.outputs
+        arn = f"{outputs.model_package_group_arn.replace(':model-package-group/', ':model-package/')}/{version}"
+        artefact = f"artefact {version}".encode()
+        sha = hashlib.sha256(artefact).hexdigest()
+        digest = "sha256:" + hashlib.sha256(IMAGE_MANIFEST.encode()).hexdigest()
+        image = f"{outputs.repositories.workload.uri}@{digest}"
+        bucket = outputs.buckets.artefacts.name
+        self.images[digest] = {"manifest": IMAGE_MANIFEST, "media_type": "", "tags": ["one"]}
+        self.objects[bucket, f"models/{sha}/model.tar.gz"] = artefact
+        folder = f"evidence/{version}"
+        evaluation = {"applicable": True, "metrics": {"auc": 0.8}, "artefact_sha256": sha, "image": image}
+        probes = {"requests": [{"content_type": "text/csv", "body": f"row {n}", "answer": f"answer {version} {n}"} for n in range(3)]}
+        self.objects[bucket, f"{folder}/evaluation.json"] = json.dumps(evaluation).encode()
+        self.objects[bucket, f"{folder}/probes.json"] = json.dumps(probes).encode()
+        self.objects[bucket, f"{folder}/gates.json"] = json.dumps({"passed": True, "summary": "all passed"}).encode()
+        for probe in probes["requests"]:
+            self.answers[f"{arn} {probe['body']}"] = probe["answer"]
+        metadata = {
+            "workload": "tiny",
+            "artefact-sha256": sha,
+            "image-digest": digest,
+            "data-sha256": "d" * 64,
+            "code-sha256": "c" * 64,
+            "golden-sha256": "a" * 64,
+            "evaluation-uri": f"s3://{bucket}/{folder}/evaluation.json",
+            "gates-uri": f"s3://{bucket}/{folder}/gates.json",
+            "requested-by": "arn:aws:sts::111111111111:assumed-role/data/asker",
+            "promotion-id": f"dev-p{version}-1",
+            **changes,
+        }
+        self.packages[arn] = {
+            "ModelPackageArn": arn,
+            "ModelPackageStatus": "Completed",
+            "ModelApprovalStatus": "Approved",
+            "InferenceSpecification": {"Containers": [{"Image": image, "ModelDataUrl": f"s3://{bucket}/models/{sha}/model.tar.gz"}]},
+            "CustomerMetadataProperties": metadata,
+        }
+        return arn
+
+    def package_of_live(self) -> str:
+        model = self.models[self.configs[self.live]["ProductionVariants"][0]["ModelName"]]
+        url = model.get("PrimaryContainer", {}).get("ModelDataUrl")
+        return next(
+            (arn for arn, p in self.packages.items() if p["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == url), "bootstrap"
+        )
+
+    # -- the deployment's course --------------------------------------------------------------------------------
+
+    def advance(self, seconds: float) -> None:
+        end = self.time + seconds
+        while self.time < end:
+            self.time = min(self.time + 5, end)
+            self._settle()
+
+    def stage(self) -> tuple[str, float] | None:
+        """Stage of the pending deployment and when it began."""
+        if self.deployment is None:
+            return None
+        policy = self.deployment["request"]["BlueGreenUpdatePolicy"]
+        bake = policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"]
+        began = self.deployment["began"]
+        at = self.time - began
+        if at < 30:
+            return "Creating", began
+        if at < 30 + bake:
+            return "Baking", began + 30
+        if at < 30 + bake + policy["TerminationWaitInSeconds"]:
+            return "Baking", began + 30 + bake
+        return "Deleting", began + 30 + bake + policy["TerminationWaitInSeconds"]
+
+    def _settle(self) -> None:
+        for alarm in self.alarm_table.values():
+            if alarm["StateValue"] == "INSUFFICIENT_DATA" and self.time - alarm["made"] > 60:
+                alarm["StateValue"] = "OK"
+        if self.deployment is None:
+            return
+        stage, _ = self.stage() or ("", 0.0)
+        target = self.deployment["config"]
+        if stage == "Baking":
+            if self.green_fails and f"{target}-errors" in self.alarm_table:
+                self.alarm_table[f"{target}-errors"]["StateValue"] = "ALARM"
+            if self.alarm_trips:
+                self.alarm_table[self.alarm_trips]["StateValue"] = "ALARM"
+        watched = [a["AlarmName"] for a in self.deployment["request"].get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+        if stage != "Creating" and any(self.alarm_table[name]["StateValue"] == "ALARM" for name in watched if name in self.alarm_table):
+            self.deployment = None
+            self.status = "InService"
+            return
+        if stage == "Deleting":
+            self.live = target
+            if not self.deployment["retain"]:
+                self.desired = self.configs[target]["ProductionVariants"][0]["InitialInstanceCount"]
+            self.deployment = None
+            self.status = "InService"
+
+    def start_update(self, config: str, request: Answer, retain: bool) -> None:
+        if self.status != "InService":
+            raise failure("UpdateEndpoint", "Cannot update in-progress endpoint")
+        if config not in self.configs:
+            raise failure("UpdateEndpoint", "Could not find endpoint configuration")
+        self.updates.append((config, retain))
+        self.last_deployment = request
+        self.status = "Updating"
+        self.deployment = {"config": config, "request": request, "retain": retain, "began": self.time}
+
+
+class FakeAws(Aws):
+    """One process's view of a world. `kill_after` makes it die right after its n-th call took effect."""
+
+    def __init__(self, world: World, *, kill_after: int | None = None, on_call: Callable[[int], None] | None = None) -> None:
+        self.world = world
+        self.kill_after = kill_after
+        self.calls: list[str] = []
+        self.on_call = on_call
+        self._now = 0.0
+        self.before = lambda call, on: None
+
+    def _done(self, call: str) -> None:
+        self.calls.append(call)
+        self.world.advance(0.2)
+        self._now = float(int(self.world.time))
+        if self.on_call:
+            self.on_call(len(self.calls))
+        if self.kill_after is not None and len(self.calls) >= self.kill_after:
+            raise Killed
+
+    def sleep(self, seconds: float) -> None:
+        self.world.advance(max(seconds, 10.0))
+
+    def read_item(self, key: str) -> Answer | None:
+        found = copy.deepcopy(self.world.items.get(key))
+        self._done("GetItem")
+        return found
+
+    def write_item(self, key: str, body: Answer, *, expected: int) -> int:
+        found = self.world.items.get(key)
+        conflict = (found["version"] if found else 0) != expected
+        if not conflict:
+            self.world.items[key] = {"version": expected + 1, "body": json.loads(json.dumps(body))}
+        self._done("PutItem")
+        if conflict:
+            raise VersionConflict(key)
+        return expected + 1
+
+    def endpoint(self, name: str) -> Answer | None:
+        w = self.world
+        answer: Answer | None = None
+        if w.exists:
+            answer = {
+                "EndpointStatus": w.status,
+                "EndpointConfigName": w.live,
+                "ProductionVariants": [{"DesiredInstanceCount": w.desired}],
+                "LastDeploymentConfig": w.last_deployment,
+            }
+            stage = w.stage()
+            if stage and w.deployment:
+                status = {"Status": stage[0], "StartTime": datetime.fromtimestamp(stage[1], UTC)}
+                answer["PendingDeploymentSummary"] = {
+                    "EndpointConfigName": w.deployment["config"],
+                    "ProductionVariants": [{"VariantStatus": [status]}],
+                }
+        self._done("DescribeEndpoint")
+        return answer
+
+    def update_endpoint(self, name: str, *, config: str, deployment: Answer, retain: bool) -> None:
+        self.before("UpdateEndpoint", f"{name} -> {config}")
+        self.world.start_update(config, deployment, retain)
+        self._done("UpdateEndpoint")
+
+    def _table(self, kind: str) -> dict[str, Answer]:
+        return {"model": self.world.models, "config": self.world.configs}[kind]
+
+    def _read(self, kind: str, name: str) -> Answer | None:
+        found = copy.deepcopy(self._table(kind).get(name))
+        self._done(f"Describe {kind}")
+        return found
+
+    def _create(self, kind: str, name: str, request: Answer) -> None:
+        self.before(f"Create {kind}", name)
+        if name in self._table(kind):
+            raise failure(f"Create {kind}", f"Cannot create already existing {kind}")
+        self._table(kind)[name] = copy.deepcopy(request)
+        self._done(f"Create {kind}")
+
+    def _delete(self, kind: str, name: str) -> None:
+        self.before(f"Delete {kind}", name)
+        if kind == "config" and name in {self.world.live, (self.world.deployment or {}).get("config")}:
+            self.world.deleted_in_use.append(name)
+        self._table(kind).pop(name, None)
+        self._done(f"Delete {kind}")
+
+    def _list(self, kind: str, prefix: str) -> list[str]:
+        names = sorted(name for name in self._table(kind) if name.startswith(prefix))
+        self._done(f"List {kind}")
+        return names
+
+    def model(self, name: str) -> Answer | None:
+        return self._read("model", name)
+
+    def create_model(self, request: Answer, tags: list[dict[str, str]]) -> None:
+        self._create("model", request["ModelName"], request)
+
+    def delete_model(self, name: str) -> None:
+        self._delete("model", name)
+
+    def models(self, prefix: str) -> list[str]:
+        return self._list("model", prefix)
+
+    def endpoint_config(self, name: str) -> Answer | None:
+        return self._read("config", name)
+
+    def create_endpoint_config(self, request: Answer, tags: list[dict[str, str]]) -> None:
+        self._create("config", request["EndpointConfigName"], request)
+
+    def delete_endpoint_config(self, name: str) -> None:
+        self._delete("config", name)
+
+    def endpoint_configs(self, prefix: str) -> list[str]:
+        return self._list("config", prefix)
+
+    def invoke(self, endpoint: str, *, body: str, content_type: str) -> Answer:
+        w = self.world
+        answer = {"ok": True, "status": 200, "body": w.answers.get(f"{w.package_of_live()} {body}", "bootstrap")}
+        stage = w.stage()
+        if w.green_fails and stage and stage[0] == "Baking" and len(self.calls) % 10 == 0:
+            answer = {"ok": False, "status": 500, "body": "ModelError: it broke"}
+        self._done("InvokeEndpoint")
+        return answer
+
+    def alarms(self, names: Iterable[str]) -> dict[str, Answer]:
+        found = {name: copy.deepcopy(self.world.alarm_table[name]) for name in names if name in self.world.alarm_table}
+        self._done("DescribeAlarms")
+        return found
+
+    def alarm_names(self, prefix: str) -> list[str]:
+        found = [name for name in self.world.alarm_table if name.startswith(prefix)]
+        self._done("DescribeAlarms")
+        return found
+
+    def put_alarm(self, request: Answer, tags: list[dict[str, str]]) -> None:
+        self.before("PutMetricAlarm", request["AlarmName"])
+        self.world.alarm_table[request["AlarmName"]] = {**request, "StateValue": "INSUFFICIENT_DATA", "made": self.world.time}
+        self._done("PutMetricAlarm")
+
+    def delete_alarms(self, names: list[str]) -> None:
+        self.before("DeleteAlarms", ", ".join(names))
+        for name in names:
+            self.world.alarm_table.pop(name, None)
+        self._done("DeleteAlarms")
+
+    def put_metric(self, namespace: str, metric: str, dimensions: dict[str, str], value: float) -> None:
+        self.before("PutMetricData", metric)
+        for alarm in self.world.alarm_table.values():
+            if alarm.get("MetricName") == metric and alarm["Dimensions"][0]["Value"] == dimensions["EndpointConfigName"]:
+                alarm["StateValue"] = "ALARM"
+        self._done("PutMetricData")
+
+    def metric_sum(self, namespace: str, metric: str, dimensions: dict[str, str], *, start: float, end: float) -> float:
+        w = self.world
+        total = 0.0
+        if w.live == dimensions["EndpointConfigName"]:
+            total = w.traffic * 300
+        elif w.deployment and (stage := w.stage()) and stage[0] in {"Baking", "Deleting"}:
+            total = w.traffic * (w.time - w.deployment["began"] - 30)
+        self._done("GetMetricStatistics")
+        return total
+
+    def package(self, arn: str) -> Answer | None:
+        found = copy.deepcopy(self.world.packages.get(arn))
+        self._done("DescribeModelPackage")
+        return found
+
+    def set_package_stage(self, arn: str, *, stage: str, status: str, description: str) -> None:
+        self.before("UpdateModelPackage", arn)
+        self.world.packages[arn]["ModelLifeCycle"] = {"Stage": stage, "StageStatus": status, "StageDescription": description}
+        self._done("UpdateModelPackage")
+
+    def read_object(self, bucket: str, key: str) -> bytes | None:
+        found = self.world.objects.get((bucket, key))
+        self._done("GetObject")
+        return found
+
+    def object_sha256(self, bucket: str, key: str, heartbeat: Callable[[], None]) -> str | None:
+        found = self.world.objects.get((bucket, key))
+        self._done("GetObject")
+        return None if found is None else hashlib.sha256(found).hexdigest()
+
+    def write_object_once(self, bucket: str, key: str, body: bytes) -> bool:
+        self.before("PutObject", f"s3://{bucket}/{key}")
+        new = (bucket, key) not in self.world.objects
+        self.world.objects.setdefault((bucket, key), body)
+        self._done("PutObject")
+        return new
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        found = sorted(key for b, key in self.world.objects if b == bucket and key.startswith(prefix))
+        self._done("ListObjectsV2")
+        return found
+
+    def has_object_lock(self, bucket: str) -> bool:
+        self._done("GetObjectLockConfiguration")
+        return bucket == self.world.outputs.buckets.ledger.name
+
+    def image(self, *, repository: str, digest: str, registry: str) -> Answer | None:
+        self._done("BatchGetImage")
+        return copy.deepcopy(self.world.images.get(digest))
+
+    def key_state(self, arn: str) -> str | None:
+        self._done("DescribeKey")
+        return self.world.keys_state.get(arn, "Enabled")
+
+    def role(self, name: str) -> Answer | None:
+        self._done("GetRole")
+        return {"Role": {"Arn": self.world.outputs.serving.execution_role_arn}}
+
+    def identity(self) -> Answer:
+        self._done("GetCallerIdentity")
+        return {"Account": self.world.outputs.account_id, "Arn": self.world.outputs.roles.promotion}
