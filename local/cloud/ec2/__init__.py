@@ -1,0 +1,1 @@
+"""EC2: what moto's networks lack for an environment."""
