@@ -1,7 +1,7 @@
 """The admit pipeline's first step: `python -m pipelines.promotion.verify`.
 
-Is the candidate what its package says, may this environment have it, and can it be read? Then artefact and image are copied here, by digest,
-and the champion that it has to stand against is named. Nothing is copied before everything is checked.
+Is the candidate what its package says, may this environment have it, and can it be read? Then artefact and image are copied here, by
+digest, and the champion that it has to stand against is named. Nothing is copied before everything is checked.
 
 in: environment · out: candidate/candidate.json, champion/champion.json
 """

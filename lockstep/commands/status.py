@@ -1,0 +1,110 @@
+"""`lockstep status`: what serves where, since when, and what is under way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infra.errors import ConfigError
+from lockstep.context import Json, console, emit, stacks_folder
+
+if TYPE_CHECKING:
+    from lockstep.promotions import Place
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def status(
+    environment: Annotated[str, typer.Argument(metavar="[ENV]", help="An environment; left out, all that have a stack file.")] = "",
+    json_: Json = False,
+) -> None:
+    """Show what serves in each environment, since when, and what is under way.
+
+    \b
+    Example: lockstep status
+    """
+    from lockstep import promotions
+
+    names = [environment] if environment else sorted(path.name.split(".")[1] for path in stacks_folder().glob("Pulumi.*.yaml"))
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            at = promotions.place(name)
+        except ConfigError as error:
+            if environment:
+                raise
+            rows.append({"environment": name, "endpoint_status": error.message})
+            continue
+        rows.append(describe(at))
+    rows.sort(key=lambda row: str(row.get("account_id", "~")))
+    if json_:
+        emit(rows)
+    else:
+        _table(rows)
+
+
+def describe(at: Place) -> dict[str, Any]:
+    """One environment's row: what AWS and the ledger say now."""
+    from pipelines.promotion.decisions import is_live
+    from pipelines.promotion.journal import Journal
+    from pipelines.promotion.resources import view_of
+
+    outputs, aws = at.outputs, at.aws
+    described = aws.endpoint(outputs.endpoint.name)
+    view = view_of(described) if described else None
+    latest = at.ledger.latest()
+    holder = Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=1, run="status").holder()
+    entry = Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=1, run="status").load(holder.promotion) if holder else None
+    serves = "nothing"
+    if view is not None:
+        serves = "bootstrap" if view.config == outputs.endpoint.bootstrap_config_name else "not in the ledger"
+        if latest is not None and view.config == latest.endpoint_config:
+            serves = f"version {latest.model_package_arn.rpartition('/')[2]}"
+    live = latest if latest is not None and view is not None and is_live(view, latest.endpoint_config) else None
+    return {
+        "environment": outputs.environment,
+        "account_id": outputs.account_id,
+        "serves": serves,
+        "model_package_arn": live.model_package_arn if live else None,
+        "artefact_sha256": live.artefact_sha256 if live else None,
+        "image_digest": live.image_digest if live else None,
+        "since": datetime.fromtimestamp(live.at, UTC).isoformat(timespec="seconds") if live else None,
+        "endpoint_status": view.status if view else "no endpoint",
+        "endpoint_config": view.config if view else None,
+        "instances": view.desired_count if view else None,
+        "pending": view.pending_config if view else None,
+        "last_promotion": holder.promotion if holder else None,
+        "last_outcome": _outcome(holder.finished, entry.outcome if entry else None) if holder else None,
+        "under_way": holder.run if holder and not holder.finished else None,
+    }
+
+
+def _outcome(finished: bool, outcome: dict[str, Any] | None) -> str:
+    if outcome is not None:
+        return str(outcome["ending"])
+    return "stopped before anything changed" if finished else "under way"
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in ("environment", "serves", "artefact", "image", "since", "endpoint", "instances", "last promotion"):
+        table.add_column(column)
+    for row in rows:
+        endpoint = row["endpoint_status"] + (f" -> {row['pending']}" if row.get("pending") else "")
+        last = f"{row['last_promotion']}: {row['last_outcome']}" if row.get("last_promotion") else ""
+        table.add_row(
+            row["environment"],
+            row.get("serves", ""),
+            (row.get("artefact_sha256") or "")[:12],
+            (row.get("image_digest") or "").removeprefix("sha256:")[:12],
+            row.get("since") or "",
+            endpoint,
+            str(row.get("instances") or ""),
+            last,
+        )
+    console.print(table)
