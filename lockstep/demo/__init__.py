@@ -1,0 +1,1 @@
+"""The rehearsal from nothing to production, as `lockstep demo` plays it."""
