@@ -23,6 +23,7 @@ Pipeline = Annotated[str, typer.Argument(metavar="PIPELINE", help="training, adm
 @app.command("compile")
 def compile_(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a committed file is not current.")] = False,
+    toolkit: Annotated[bool, typer.Option("--toolkit", help="Only the toolkit image's digest, which needs no SDK.")] = False,
     json_: Json = False,
 ) -> None:
     """Compile the pipelines with the SageMaker SDK, and take the toolkit image's digest, into pipelines/definitions/.
@@ -33,7 +34,7 @@ def compile_(
     from lockstep import definitions
 
     root = project_root()
-    files = definitions.compile_files(root)
+    files = {definitions.TOOLKIT: definitions.toolkit_text(root)} if toolkit else definitions.compile_files(root)
     stale = definitions.stale(root, files)
     if not check:
         for path in stale:

@@ -48,7 +48,12 @@ class Image:
 
 
 def build(
-    layers: Sequence[Mapping[str, File]], *, environment: Mapping[str, str], working_folder: str, command: list[str], labels: Mapping[str, str]
+    layers: Sequence[Mapping[str, File]],
+    *,
+    environment: Mapping[str, str],
+    working_folder: str,
+    command: list[str],
+    labels: Mapping[str, str],
 ) -> Image:
     """Build an image for linux/amd64 from layers (lowest first).
 

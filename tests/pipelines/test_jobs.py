@@ -1,0 +1,322 @@
+"""Jobs as functions on private folders, on the real data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from infra.errors import GateRefused, IntegrityError, PreflightError
+from infra.outputs import EnvironmentOutputs
+from lockstep.datasets import DataFile
+from pipelines.gates import judge, parse_gates
+from pipelines.jobs import champion, evaluate, gates, prepare, register, train, validate
+from pipelines.jobs.place import run_processing, run_training
+from pipelines.promotion.outcome import parse_exit_message
+from tests.pipelines.conftest import IMAGE
+from tests.promotion.environment import make_outputs
+
+Job = Callable[..., Path]
+Exported = tuple[DataFile, DataFile]
+ARTEFACTS = "lockstep-dev-artefacts-111111111111"
+
+
+class Objects:
+    """S3 with the few objects of a test: uri -> bytes."""
+
+    def __init__(self, **objects: bytes) -> None:
+        self.objects = objects
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        import io
+
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "none"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+
+def run_validate(job: Job, content: bytes, version: str, baseline: dict[str, Any] | None = None) -> dict[str, Any]:
+    folder = job("validate", {"data/data.csv": content})
+    s3 = Objects(**({"current.json": json.dumps(baseline).encode()} if baseline else {}))
+    validate.main(["--data-version", version, "--baseline-uri", "s3://artefacts/current.json"], s3=s3)
+    report: dict[str, Any] = json.loads((folder / "processing/output/report/validation.json").read_text())
+    return report
+
+
+def test_the_shipped_data_is_valid_and_like_itself(job: Job, exported: Exported) -> None:
+    data = exported[0]
+    report = run_validate(job, data.content, data.sha256)
+    assert report["problems"] == []
+    assert report["compared_with"] is None
+    again = run_validate(job, data.content, data.sha256, baseline=report)
+    assert again["compared_with"] == data.sha256
+
+
+def test_other_bytes_than_the_version_names_are_refused(job: Job, exported: Exported) -> None:
+    with pytest.raises(IntegrityError, match="its version says"):
+        run_validate(job, exported[0].content + b"\n", exported[0].sha256)
+
+
+def test_data_that_moved_from_the_baseline_is_refused_with_the_column(job: Job, exported: Exported) -> None:
+    data = exported[0]
+    baseline = run_validate(job, data.content, data.sha256)
+    header, *rows = data.content.decode().splitlines()
+    column = header.split(",").index("unemp")
+    moved = []
+    for row in rows:
+        cells = row.split(",")
+        cells[column] = "12"
+        moved.append(",".join(cells))
+    content = "\n".join([header, *moved, ""]).encode()
+    with pytest.raises(GateRefused, match=r"unemp moved from the accepted baseline: stability index \d+\.\d+ > 0\.250"):
+        run_validate(job, content, hashlib.sha256(content).hexdigest(), baseline=baseline)
+
+
+def test_rows_that_break_the_contract_are_refused(job: Job, exported: Exported) -> None:
+    content = exported[0].content.replace(b",no,", b",perhaps,", 1)
+    with pytest.raises(GateRefused, match=r"row 1: .* is 'perhaps'"):
+        run_validate(job, content, hashlib.sha256(content).hexdigest())
+
+
+def test_the_split_is_disjoint_complete_and_stable(job: Job, exported: Exported) -> None:
+    data, golden = exported
+    folder = job("prepare", {"data/data.csv": data.content, "golden/golden.csv": golden.content})
+    prepare.main()
+    sides = [set((folder / f"processing/output/{name}/{name}.csv").read_text().splitlines()[1:]) for name in ("train", "test")]
+    assert not sides[0] & sides[1]
+    assert sides[0] | sides[1] == set(data.content.decode().splitlines()[1:])
+    assert 0.1 < len(sides[1]) / data.rows < 0.3
+
+
+def test_a_golden_row_in_the_training_data_is_a_leak(job: Job, exported: Exported) -> None:
+    data, golden = exported
+    leaked = golden.content.splitlines()[1] + b"\n"
+    job("prepare", {"data/data.csv": data.content + leaked, "golden/golden.csv": golden.content})
+    with pytest.raises(IntegrityError, match="1 rows are in the training data and in the golden set"):
+        prepare.main()
+
+
+def test_the_shipped_candidate_passes_its_gates(trained: Path) -> None:
+    folder = trained / "processing/output/evaluation"
+    found = json.loads((folder / "evaluation.json").read_text())
+    rules = parse_gates((folder / "gates.yaml").read_text(), "gates.yaml")
+    verdict = judge(rules, found["metrics"], None)
+    assert verdict.passed, verdict.summary
+    assert found["metrics"]["count"] == 675
+    assert found["metrics"]["equal_opportunity_difference"] == pytest.approx(0.041, abs=0.01)
+    assert found["image"] == IMAGE
+
+
+def run_gates(job: Job, trained: Path, change: dict[str, Any], champion_evaluation: dict[str, Any]) -> dict[str, Any]:
+    evaluation = trained / "processing/output/evaluation"
+    document = json.loads((evaluation / "evaluation.json").read_text())
+    document["metrics"] |= change
+    folder = job(
+        "gates",
+        {
+            "candidate/evaluation.json": json.dumps(document).encode(),
+            "candidate/gates.yaml": (evaluation / "gates.yaml").read_bytes(),
+            "champion/evaluation.json": json.dumps(champion_evaluation).encode(),
+            "environment/outputs.json": environment().model_dump_json().encode(),
+        },
+    )
+    gates.main()
+    found: dict[str, Any] = json.loads((folder / "processing/output/gates/gates.json").read_text())
+    return found
+
+
+def test_the_gates_job_writes_the_verdict_with_what_it_was_about(job: Job, trained: Path) -> None:
+    found = run_gates(job, trained, {}, {"applicable": False, "kind": "none"})
+    assert found["passed"] is True
+    assert found["artefact_sha256"] == hashlib.sha256((trained / "processing/input/model/model.tar.gz").read_bytes()).hexdigest()
+    refused = run_gates(job, trained, {"auc": float("nan")}, {"applicable": False, "kind": "none"})
+    assert refused["passed"] is False
+    assert "auc of the candidate is not a finite number" in refused["summary"]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"applicable": False}, {"applicable": False, "kind": "release"}, {"applicable": True, "golden_sha256": "other"}]
+)
+def test_a_champion_without_a_fitting_evaluation_refuses(job: Job, trained: Path, said: dict[str, Any]) -> None:
+    found = run_gates(job, trained, {}, said)
+    assert found["passed"] is False
+    assert "the champion has no auc" in found["summary"]
+
+
+def test_a_champion_that_does_not_exist_is_not_applicable(job: Job) -> None:
+    folder = job("champion", {"champion/champion.json": b'{"kind": "none"}'})
+    evaluate.main(["--subject", "champion", "--image", IMAGE])
+    found = json.loads((folder / "processing/output/evaluation/evaluation.json").read_text())
+    assert found == {"applicable": False, "subject": "champion", "kind": "none"}
+
+
+def environment() -> EnvironmentOutputs:
+    return make_outputs().model_copy(update={"workload": "mortgage"})
+
+
+class Service:
+    """The few answers of SageMaker and S3 that `determine` reads."""
+
+    def __init__(self, config: str, releases: int = 0, image: str = IMAGE, model: str = f"s3://a/models/{'b' * 64}/model.tar.gz") -> None:
+        self.config, self.releases, self.image, self.model = config, releases, image, model
+
+    def client(self, _name: str) -> Service:
+        return self
+
+    def describe_endpoint(self, **_: str) -> dict[str, Any]:
+        return {"EndpointConfigName": self.config}
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        return {"KeyCount": self.releases}
+
+    def describe_endpoint_config(self, **_: str) -> dict[str, Any]:
+        return {"ProductionVariants": [{"ModelName": "m"}]}
+
+    def describe_model(self, **_: str) -> dict[str, Any]:
+        return {"ModelArn": "arn:model", "PrimaryContainer": {"Image": self.image, "ModelDataUrl": self.model}}
+
+    def list_tags(self, **_: str) -> dict[str, Any]:
+        return {"Tags": []}
+
+
+def determine(service: Service) -> dict[str, str]:
+    return champion.determine(service, environment(), candidate_image="mine", candidate_model_uri="s3://mine/model.tar.gz")
+
+
+def test_there_is_no_champion_only_before_the_first_release() -> None:
+    bootstrap = environment().endpoint.bootstrap_config_name
+    assert determine(Service(bootstrap))["kind"] == "none"
+    with pytest.raises(PreflightError, match="the champion is missing"):
+        determine(Service(bootstrap, releases=1))
+
+
+def test_the_champion_is_what_the_endpoint_serves() -> None:
+    found = determine(Service("release-1", releases=1))
+    assert (found["kind"], found["image"], found["artefact_sha256"]) == ("release", IMAGE, "b" * 64)
+
+
+@pytest.mark.parametrize("service", [Service("release-1", image="repo:latest"), Service("release-1", model="s3://a/model.tar.gz")])
+def test_a_champion_that_is_not_pinned_is_an_error(service: Service) -> None:
+    with pytest.raises(IntegrityError, match="what serves is not pinned"):
+        determine(service)
+
+
+REGISTER = ["--evaluation-uri", "s3://x/evaluation", "--gates-uri", "s3://x/gates", "--image", IMAGE, "--requested-by", "arn:aws:sts::1:x",
+            "--execution-arn", "arn:run", "--model-uri", f"s3://{ARTEFACTS}/runs/model.tar.gz", "--data-version", "d" * 64]  # fmt: skip
+
+
+class Recorder:
+    """A session with moto's S3 and a SageMaker client that keeps the request."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def client(self, name: str) -> Any:
+        return boto3.client(name, region_name="us-east-1") if name == "s3" else self
+
+    def create_model_package(self, **request: Any) -> dict[str, str]:
+        self.requests.append(request)
+        return {"ModelPackageArn": "arn:package/1"}
+
+
+def register_inputs(job: Job, trained: Path, **verdict: Any) -> Path:
+    evaluation = (trained / "processing/output/evaluation/evaluation.json").read_bytes()
+    document = json.loads(evaluation)
+    said = {
+        "passed": True,
+        "summary": "7 passed",
+        **{key: document[key] for key in ("artefact_sha256", "image", "golden_sha256")},
+        **verdict,
+    }
+    return job(
+        "register",
+        {
+            "gates/gates.json": json.dumps(said).encode(),
+            "candidate/evaluation.json": evaluation,
+            "environment/outputs.json": environment().model_dump_json().encode(),
+        },
+    )
+
+
+@mock_aws
+def test_registering_brings_the_artefact_to_its_content_address(job: Job, trained: Path) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=ARTEFACTS)
+    artefact = (trained / "processing/input/model/model.tar.gz").read_bytes()
+    s3.put_object(Bucket=ARTEFACTS, Key="runs/model.tar.gz", Body=artefact)
+    folder = register_inputs(job, trained)
+    recorder = Recorder()
+    for _ in range(2):  # the second time, everything is there already
+        register.main(REGISTER, session=recorder)
+    digest = hashlib.sha256(artefact).hexdigest()
+    assert s3.get_object(Bucket=ARTEFACTS, Key=f"models/{digest}/model.tar.gz")["Body"].read() == artefact
+    first, second = recorder.requests
+    assert first == second
+    container = first["InferenceSpecification"]["Containers"][0]
+    assert container == {
+        "Image": IMAGE,
+        "ImageDigest": "sha256:" + "a" * 64,
+        "ModelDataUrl": f"s3://{ARTEFACTS}/models/{digest}/model.tar.gz",
+    }
+    assert first["CustomerMetadataProperties"]["artefact-sha256"] == digest
+    assert first["CustomerMetadataProperties"]["data-sha256"] == "d" * 64
+    assert len(first["ClientToken"]) == 36
+    assert (folder / "output/message").read_text() == "arn:package/1"
+
+
+@mock_aws
+def test_a_flipped_bit_in_the_artefact_is_refused(job: Job, trained: Path) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=ARTEFACTS)
+    artefact = bytearray((trained / "processing/input/model/model.tar.gz").read_bytes())
+    artefact[100] ^= 1
+    s3.put_object(Bucket=ARTEFACTS, Key="runs/model.tar.gz", Body=bytes(artefact))
+    register_inputs(job, trained)
+    recorder = Recorder()
+    with pytest.raises(IntegrityError, match="judged was"):
+        register.main(REGISTER, session=recorder)
+    assert recorder.requests == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error"),
+    [({"passed": False, "summary": "no"}, GateRefused), ({"passed": "true"}, GateRefused), ({"artefact_sha256": "0" * 64}, IntegrityError)],
+)
+def test_nothing_is_registered_without_a_verdict_about_this_very_candidate(
+    job: Job, trained: Path, verdict: dict[str, Any], error: type[Exception]
+) -> None:
+    register_inputs(job, trained, **verdict)
+    with pytest.raises(error):
+        register.main(REGISTER, session=Recorder())
+
+
+def test_an_error_becomes_the_exit_message_and_the_exit_code(job: Job) -> None:
+    folder = job("message", {})
+
+    def fail() -> None:
+        raise GateRefused("too unfair", where="gates", remedy="train again")
+
+    with pytest.raises(SystemExit) as ended:
+        run_processing(fail)
+    assert ended.value.code == 3
+    said = parse_exit_message((folder / "output/message").read_text())
+    assert isinstance(said, GateRefused)
+    assert (said.message, said.where, said.remedy) == ("too unfair", "gates", "train again")
+
+
+def test_a_training_failure_becomes_the_failure_reason(job: Job) -> None:
+    folder = job("failure", {"x": b""})
+    config = folder / "input/config"
+    config.mkdir(parents=True)
+    (config / "hyperparameters.json").write_text(json.dumps({"hyperparameters": "[1]"}))
+    with pytest.raises(SystemExit) as ended:
+        run_training(train.main)
+    assert ended.value.code == 2
+    assert "the hyperparameters are no JSON object" in (folder / "output/failure").read_text()

@@ -1,0 +1,61 @@
+"""The plain metrics, held against scikit-learn on data that hypothesis makes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from pipelines import metrics
+
+ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1, max_size=60)
+
+
+@given(ROWS)
+def test_ranking_and_decisions_agree_with_scikit_learn(rows: list[tuple[bool, float, bool]]) -> None:
+    outcomes, scores, decisions = [list(column) for column in zip(*rows, strict=True)]
+    assert metrics.accuracy(outcomes, decisions) == pytest.approx(reference.accuracy_score(outcomes, decisions))
+    assert metrics.brier(outcomes, scores) == pytest.approx(reference.brier_score_loss(outcomes, scores, pos_label=True))
+    if any(outcomes) and not all(outcomes):
+        assert metrics.auc(outcomes, scores) == pytest.approx(reference.roc_auc_score(outcomes, scores))
+    else:
+        assert math.isnan(metrics.auc(outcomes, scores))
+    if any(outcomes) or any(decisions):
+        assert metrics.f1(outcomes, decisions) == pytest.approx(reference.f1_score(outcomes, decisions, zero_division=0))
+    else:
+        assert math.isnan(metrics.f1(outcomes, decisions))
+
+
+def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
+    # Two bins are filled: 0.2 with one of four positive (gap 0.05), 0.9 with both positive (gap 0.1).
+    assert metrics.ece([True, False, False, False, True, True], [0.2] * 4 + [0.9] * 2) == pytest.approx((4 * 0.05 + 2 * 0.1) / 6)
+    assert metrics.ece([True, False], [1.0, 0.0]) == 0
+    assert math.isnan(metrics.ece([True], [1.5]))
+
+
+def test_equal_opportunity_compares_only_the_qualified() -> None:
+    qualified = [True, True, True, True, False]
+    favoured = [True, False, True, True, False]
+    member = [True, True, False, False, True]
+    assert metrics.equal_opportunity_difference(qualified, favoured, member) == 0.5
+
+
+def test_one_group_without_qualified_rows_is_no_evidence() -> None:
+    assert math.isnan(metrics.equal_opportunity_difference([True, False], [True, True], [False, True]))
+
+
+def test_the_percentile_is_a_value_that_was_measured() -> None:
+    assert metrics.percentile([float(n) for n in range(1, 101)], 95) == 95
+    assert metrics.percentile([3.0], 95) == 3
+    assert math.isnan(metrics.percentile([], 95))
+
+
+def test_small_slices_do_not_decide_the_worst() -> None:
+    values = ["a"] * 40 + ["b"]
+    outcomes = [True] * 41
+    found = metrics.slices({"x": values}, outcomes, [True] * 30 + [False] * 11, [0.5] * 41)
+    assert found["x"]["b"]["accuracy"] == 0
+    assert metrics.worst_slice_accuracy(found) == 0.75
