@@ -151,11 +151,7 @@ def _release(goal: Place, admitted: str, say: OnStep | None) -> dict[str, Any]:
     from lockstep import promotions
 
     runs = promotions.release_runs(goal, admitted)
-    going = [
-        run
-        for run in runs
-        if goal.sagemaker.describe_pipeline_execution(PipelineExecutionArn=run)["PipelineExecutionStatus"] == "Executing"
-    ]
+    going = [run for run in runs if promotions.is_going(goal, run)]
     if going:
         outcome = promotions.watch_release(goal, going[0], say)
     elif runs:
