@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import errors_pb2, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from local.provider import VERSION, config, operations
 from local.provider.api import Api, Clients, Settings
@@ -22,7 +22,7 @@ from local.provider.functions import FUNCTIONS
 from local.provider.resource import Properties, ResourceType
 from local.provider.resources import TABLE
 from local.provider.schema import type_schema
-from local.provider.wire import Plain, contains_unknown, decode_struct, encode_struct
+from local.provider.wire import contains_unknown, decode_struct, encode_struct
 
 _Answer = TypeVar("_Answer")
 _KINDS = {
@@ -54,13 +54,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
     # -- the provider itself ------------------------------------------------------------------------------------------------
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(**_capabilities())
+        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         return plugin_pb2.PluginInfo(version=VERSION)
 
     def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.GetSchemaResponse(schema='{"name": "aws", "version": "%s"}' % VERSION)
+        return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": "aws", "version": VERSION}))
 
     def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         news = decode_struct(request.news)
@@ -207,8 +207,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
         try:
             return work()
         except PartialError as error:
-            detail = errors_pb2.ErrorResourceInitFailed if hasattr(errors_pb2, "ErrorResourceInitFailed") else None
-            message = (detail or provider_pb2.ErrorResourceInitFailed)(
+            message = provider_pb2.ErrorResourceInitFailed(
                 id=error.identity, properties=encode_struct(error.state), reasons=[f"{what}: {error}"], inputs=inputs
             )
             self._abort_with(context, f"{what}: {error}", message)
@@ -245,7 +244,7 @@ def _found_inputs(kind: ResourceType, known: Properties, inputs: Properties, sta
     """
     schema = type_schema(kind.token)
     comparison = Comparison(kind.documents, kind.ordered)
-    made: Properties = Plain() if False else {}
+    made: Properties = {}
     for name in sorted(kind.managed()):
         value, said = state.get(name), inputs.get(name)
         if name in inputs:
@@ -260,5 +259,3 @@ def _found_inputs(kind: ResourceType, known: Properties, inputs: Properties, sta
     made["__defaults"] = inputs.get("__defaults", [])
     return {k: v for k, v in made.items() if v is not None}
 
-
-__all__ = ["Provider", "re"]
