@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+from pulumi_aws._inputs import ProviderAssumeRoleArgs, ProviderDefaultTagsArgs
 from pulumi_aws.provider import Provider
 from pulumi_aws.s3.bucket_objectv2 import BucketObjectv2
 
@@ -137,8 +138,8 @@ def aws_provider(site: Site) -> Provider:
         "aws",
         region=config.region,
         allowed_account_ids=[config.account_id],
-        default_tags={"tags": site.tags},
-        assume_roles=[{"role_arn": config.assume_role_arn, "session_name": f"{PROJECT}-{site.names.environment}"}]
+        default_tags=ProviderDefaultTagsArgs(tags=site.tags),
+        assume_roles=[ProviderAssumeRoleArgs(role_arn=config.assume_role_arn, session_name=f"{PROJECT}-{site.names.environment}")]
         if config.assume_role_arn
         else None,
     )

@@ -57,7 +57,7 @@ def test_every_service_takes_its_names(environment: str, workload: str) -> None:
     assert re.fullmatch(r"alias/[A-Za-z0-9/_-]{1,250}", names.key_alias("operations"))
     assert len(names.approval_rule) <= 64
     for kind in ("training", "admit", "release"):
-        assert len(names.pipeline(kind)) <= 256  # type: ignore[arg-type]
+        assert len(names.pipeline(kind)) <= 256
 
 
 def test_names_come_from_the_stack_file(stacks: dict[str, Stack]) -> None:

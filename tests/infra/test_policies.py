@@ -1,0 +1,256 @@
+"""Policies: exact statements where another account is let in, and rules that all of them keep."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from infra import grants
+from infra.boundary import SIZE_LIMIT, boundary_document, duty_actions
+from infra.documents import Statement
+from infra.duties import KeyArns, permissions, trust
+from infra.naming import Duty
+from infra.site import Site
+from tests.infra.rendering import STACKS, Rendered
+
+STAGING_PROMOTION = "arn:aws:iam::222222222222:role/lockstep-staging-promotion"
+INLINE_LIMIT = 10_240
+KEY = "arn:aws:kms:us-east-1:{account}:key/00000000-0000-0000-0000-000000000000"
+DUTIES: tuple[Duty, ...] = get_args(Duty)
+
+
+def statements(text: str) -> dict[str, Statement]:
+    """Statements by their Sid, which must be unique."""
+    document = json.loads(text)
+    assert document["Version"] == "2012-10-17"
+    found = {each["Sid"]: each for each in document["Statement"]}
+    assert len(found) == len(document["Statement"])
+    return found
+
+
+def duties(site: Site, duty: Duty) -> list[Statement]:
+    arn = KEY.format(account=site.names.account_id)
+    return permissions(site, duty, KeyArns(data=arn, artefacts=arn, ledger=arn, operations=arn))
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def tls_deny(service: str, resources: Any = None) -> Statement:
+    made: Statement = {"Sid": "DenyWithoutTls", "Effect": "Deny", "Principal": "*", "Action": f"{service}:*"}
+    if resources is not None:
+        made["Resource"] = resources
+    return {**made, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+
+
+def test_the_artefacts_bucket_lets_the_next_promotion_read_and_nothing_else(sites: dict[str, Site]) -> None:
+    arn = "arn:aws:s3:::lockstep-dev-artefacts-111111111111"
+    reader = {"Principal": {"AWS": "arn:aws:iam::222222222222:root"}, "Effect": "Allow"}
+    only = {"ArnEquals": {"aws:PrincipalArn": STAGING_PROMOTION}}
+    assert statements(grants.bucket_policy(sites["dev"], "artefacts")) == {
+        "DenyWithoutTls": tls_deny("s3", [arn, f"{arn}/*"]),
+        "NextEnvironmentReads": {
+            **reader,
+            "Sid": "NextEnvironmentReads",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": [f"{arn}/models/*", f"{arn}/runs/*"],
+            "Condition": only,
+        },
+        "NextEnvironmentLists": {
+            **reader,
+            "Sid": "NextEnvironmentLists",
+            "Action": "s3:ListBucket",
+            "Resource": arn,
+            "Condition": {**only, "StringLike": {"s3:prefix": ["models/*", "runs/*"]}},
+        },
+    }
+
+
+def test_the_key_of_artefacts_lets_the_next_promotion_decrypt_through_s3_alone(sites: dict[str, Site]) -> None:
+    found = statements(grants.key_policy(sites["dev"], "artefacts"))
+    assert set(found) == {"AccountAdministers", "NextEnvironmentDecrypts", "NextEnvironmentDescribes"}
+    assert found["NextEnvironmentDecrypts"] == {
+        "Sid": "NextEnvironmentDecrypts",
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"},
+            "ArnEquals": {"aws:PrincipalArn": STAGING_PROMOTION},
+        },
+    }
+
+
+def test_the_workload_repository_lets_the_next_promotion_pull(sites: dict[str, Site]) -> None:
+    assert statements(grants.repository_policy(sites["dev"], "workload")) == {
+        "DenyWithoutTls": tls_deny("ecr"),
+        "NextEnvironmentPulls": {
+            "Sid": "NextEnvironmentPulls",
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"],
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": STAGING_PROMOTION}},
+        },
+    }
+
+
+def test_the_package_group_lets_the_next_promotion_read(sites: dict[str, Site]) -> None:
+    found = statements(grants.package_group_policy(sites["dev"]))
+    assert set(found) == {"DenyWithoutTls", "NextEnvironmentSeesGroup", "NextEnvironmentReadsPackages"}
+    packages = found["NextEnvironmentReadsPackages"]
+    assert packages["Action"] == ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:ListTags"]
+    assert packages["Resource"] == "arn:aws:sagemaker:us-east-1:111111111111:model-package/lockstep-dev-mortgage/*"
+
+
+def test_at_the_end_of_the_chain_there_is_the_tls_deny_alone(sites: dict[str, Site]) -> None:
+    prod = sites["prod"]
+    for purpose in ("data", "artefacts", "capture", "ledger"):
+        arn = prod.names.bucket_arn(purpose)
+        policy = grants.bucket_policy(prod, purpose)
+        assert statements(policy) == {"DenyWithoutTls": tls_deny("s3", [arn, f"{arn}/*"])}
+    assert statements(grants.repository_policy(prod, "workload")) == {"DenyWithoutTls": tls_deny("ecr")}
+    assert set(statements(grants.package_group_policy(prod))) == {"DenyWithoutTls"}
+    assert set(statements(grants.key_policy(prod, "artefacts"))) == {"AccountAdministers"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_only_the_next_account_is_ever_let_in(rendered: dict[str, Rendered], sites: dict[str, Site], stack: str) -> None:
+    site = sites[stack]
+    allowed = {site.names.account_id, *([site.target.account_id] if site.target else [])}
+    for each in rendered[stack].aws:
+        for key in ("policy", "resourcePolicy"):
+            text = each.inputs.get(key)
+            if text is None or each.token.startswith(("aws:iam/", "aws:ec2/", "aws:ecr/lifecycle")):
+                continue
+            for one in statements(text).values():
+                if one["Effect"] == "Allow" and "AWS" in one["Principal"]:
+                    account = one["Principal"]["AWS"].split(":")[4]
+                    assert account in allowed, each.name
+                    if account != site.names.account_id:
+                        assert site.target is not None
+                        assert one["Condition"]["ArnEquals"] == {"aws:PrincipalArn": site.target.role_arn("promotion")}
+                        assert all(_reads(action) for action in listed(one["Action"])), one
+
+
+def _reads(action: str) -> bool:
+    return action.split(":")[1].startswith(("Get", "List", "Describe", "Batch", "Decrypt"))
+
+
+def test_data_capture_logs_and_operations_are_nobody_else_s(sites: dict[str, Site]) -> None:
+    for purpose in ("data", "capture", "logs"):
+        assert "222222222222" not in grants.bucket_policy(sites["dev"], purpose)
+    for key in ("data", "operations"):
+        assert "222222222222" not in grants.key_policy(sites["dev"], key)
+    assert "222222222222" not in grants.repository_policy(sites["dev"], "toolkit")
+
+
+def test_what_a_promotion_may_read_is_what_the_source_grants(sites: dict[str, Site]) -> None:
+    dev, staging = sites["dev"], sites["staging"]
+    mine = {each["Sid"]: each for each in duties(staging, "promotion")}
+    theirs = statements(grants.bucket_policy(dev, "artefacts")) | {
+        f"Ledger{sid}": each for sid, each in statements(grants.bucket_policy(dev, "ledger")).items()
+    }
+    granted = listed(theirs["NextEnvironmentReads"]["Resource"]) + listed(theirs["LedgerNextEnvironmentReads"]["Resource"])
+    assert sorted(mine["ReadSourceObjects"]["Resource"]) == sorted(granted)
+    assert mine["ReadWithSourceKeys"] == {
+        "Sid": "ReadWithSourceKeys",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:DescribeKey"],
+        "Resource": "arn:aws:kms:us-east-1:111111111111:key/*",
+        "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/lockstep-dev-artefacts", "alias/lockstep-dev-ledger"]}},
+    }
+    assert mine["PullSourceImages"]["Resource"] == dev.names.repository_arn("workload")
+    assert not any(each["Sid"].startswith(("ReadSource", "ReadWithSource", "PullSource")) for each in duties(dev, "promotion"))
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_promotion_alone_may_shift_traffic(sites: dict[str, Site], stack: str) -> None:
+    site = sites[stack]
+    for duty in DUTIES:
+        actions = {action for each in duties(site, duty) for action in listed(each["Action"])}
+        assert ("sagemaker:UpdateEndpoint" in actions) == (duty == "promotion")
+        assert not actions & {"sagemaker:UpdateEndpointWeightsAndCapacities", "sagemaker:DeleteEndpoint", "sagemaker:CreateEndpoint"}
+    boundary = statements(boundary_document(site))
+    assert boundary["RolloutsByPromotionAlone"] == {
+        "Sid": "RolloutsByPromotionAlone",
+        "Effect": "Deny",
+        "Action": ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"],
+        "Resource": "*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": site.names.role_arn("promotion")}},
+    }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_duty_is_wide(sites: dict[str, Site], stack: str) -> None:
+    site = sites[stack]
+    for duty in DUTIES:
+        for each in duties(site, duty):
+            assert each["Effect"] == "Allow"
+            assert not [action for action in listed(each["Action"]) if "*" in action], (duty, each["Sid"])
+            if "*" in listed(each["Resource"]) and "Condition" not in each:
+                allowed = ("List", "Describe", "GetAuthorizationToken", "GetMetric")
+                assert all(action.split(":")[1].startswith(allowed) for action in listed(each["Action"])), each
+            for passed in listed(each["Resource"]) if "iam:PassRole" in listed(each["Action"]) else []:
+                assert passed.startswith(f"arn:aws:iam::{site.names.account_id}:role/lockstep-{stack}-")
+                assert each["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_boundary_holds_the_duties_and_nothing_wide(sites: dict[str, Site], stack: str) -> None:
+    text = boundary_document(sites[stack])
+    assert len(text) <= SIZE_LIMIT
+    found = statements(text)
+    ceiling = found["DutiesAtMost"]["Action"]
+    assert ceiling == duty_actions(sites[stack])
+    assert not [action for action in ceiling if "*" in action]
+    assert {sid for sid, each in found.items() if each["Effect"] == "Allow"} == {"DutiesAtMost"}
+    assert found["NetworkAlways"]["Condition"] == {"Null": {"sagemaker:VpcSubnets": "true"}}
+    readable = found["NoReadsElsewhere"]["Condition"]["StringNotEquals"]["aws:ResourceAccount"]
+    source = sites[stack].source
+    assert readable == [sites[stack].names.account_id, *([source.account_id] if source else [])]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_role_is_bounded_and_trusts_one_service_of_this_account(rendered: dict[str, Rendered], stack: str) -> None:
+    for role in rendered[stack].of("aws:iam/role:Role"):
+        assert role.inputs["permissionsBoundary"].endswith("roles-boundary")
+        trusted = statements(role.inputs["assumeRolePolicy"])["ServiceAssumes"]
+        assert list(trusted["Principal"]) == ["Service"]
+        assert trusted["Condition"]["StringEquals"]["aws:SourceAccount"] in rendered[stack].one("aws").inputs["allowedAccountIds"]
+    for policy in rendered[stack].of("aws:iam/rolePolicy:RolePolicy"):
+        assert len(policy.inputs["policy"]) <= INLINE_LIMIT
+
+
+def test_services_that_assume_roles(sites: dict[str, Site]) -> None:
+    services = {duty: statements(trust(sites["dev"], duty))["ServiceAssumes"]["Principal"]["Service"] for duty in DUTIES}
+    assert services == {
+        "jobs": "sagemaker.amazonaws.com",
+        "serving": "sagemaker.amazonaws.com",
+        "promotion": "sagemaker.amazonaws.com",
+        "pipelines": "sagemaker.amazonaws.com",
+        "events": "events.amazonaws.com",
+        "flow-logs": "vpc-flow-logs.amazonaws.com",
+    }
+
+
+def test_jobs_register_as_approval_says(sites: dict[str, Site]) -> None:
+    def approvals(stack: str) -> Any:
+        register = next(each for each in duties(sites[stack], "jobs") if each["Sid"] == "RegisterCandidates")
+        return register["Condition"]["StringEqualsIfExists"]["sagemaker:ModelApprovalStatus"]
+
+    assert approvals("dev") == ["PendingManualApproval"]
+    assert approvals("staging") == ["Approved", "PendingManualApproval"]
+
+
+def test_the_s3_endpoint_names_this_chain_s_buckets(rendered: dict[str, Rendered]) -> None:
+    found = statements(rendered["staging"].one("network-s3").inputs["policy"])
+    assert set(found) == {"OwnBuckets", "ImageLayers", "SourceBuckets"}
+    assert found["ImageLayers"]["Resource"] == "arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"
+    assert found["SourceBuckets"]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": STAGING_PROMOTION}}
+    text = json.dumps(found)
+    assert "lockstep-prod-" not in text
+    assert "lockstep-dev-data" not in text
