@@ -6,10 +6,11 @@ import re
 
 from moto.kms.models import kms_backends
 
-from local.cloud.aws_errors import CloudError
 from local.cloud.context import Cloud
 from local.cloud.dispatch.call import Call
-from local.cloud.iam.decisions import admit
+from local.cloud.iam.decisions import admit, context_of, denied
+from local.cloud.iam.identity import may
+from local.cloud.iam.policy import Principal, Question, Verdict
 from local.cloud.s3.access import guard_s3
 
 _ARN = re.compile(r"arn:aws:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<kind>[a-z-]+)/(?P<name>.+)")
@@ -22,11 +23,12 @@ _REGISTRY = {
     "UpdateModelPackage": "ModelPackageArn",
     "DeleteModelPackage": "ModelPackageName",
     "GetModelPackageGroupPolicy": "ModelPackageGroupName",
+    "ListTags": "ResourceArn",
 }
 
 
 def install(cloud: Cloud) -> None:
-    cloud.guards += [guard_s3, guard_ecr, guard_registry, guard_kms]
+    cloud.guards += [guard_s3, guard_ecr, guard_registry, guard_kms, guard_identity]
 
 
 def guard_ecr(call: Call) -> None:
@@ -63,7 +65,28 @@ def guard_kms(call: Call) -> None:
     found = _ARN.fullmatch(str(call.json.get("KeyId", "")))
     if found is None or found["account"] == call.caller.account_id:
         return
-    if found["kind"] != "key":
-        raise CloudError("NotFoundException", f"Alias {found[0]} is not found.")
-    key = kms_backends[found["account"]][found["region"]].keys.get(found["name"])
-    admit(call, key.policy if key else None, found["account"], f"kms:{call.operation}", found[0], "AccessDeniedException", {"kms:calleraccount": call.caller.account_id})
+    backend = kms_backends[found["account"]][found["region"]]
+    extra = {"kms:calleraccount": call.caller.account_id}
+    key_id = found["name"]
+    if found["kind"] == "alias":
+        extra["kms:requestalias"] = f"alias/{key_id}"
+        key_id = str(backend.get_key_id_from_alias(f"alias/{key_id}"))
+    key = backend.keys.get(key_id)
+    admit(call, key.policy if key else None, found["account"], f"kms:{call.operation}", key.arn if key else found[0], "AccessDeniedException", extra)
+
+
+def guard_identity(call: Call) -> None:
+    """With enforcement on: UpdateEndpoint needs an allow of the caller's own policies, for the endpoint and for the config."""
+    from local.cloud import context
+
+    if call.service != "sagemaker" or call.operation != "UpdateEndpoint" or not context.current().enforce_iam:
+        return
+    place = f"arn:aws:sagemaker:{call.region}:{call.account}"
+    for resource in (f"{place}:endpoint/{call.json.get('EndpointName')}", f"{place}:endpoint-config/{call.json.get('EndpointConfigName')}"):
+        question = Question(Principal.of(call.caller), "sagemaker:UpdateEndpoint", resource, context_of(call, call.account))
+        verdict = may(call.caller, question)
+        if verdict is not Verdict.ALLOW:
+            reason = "with an explicit deny in an identity-based policy" if verdict is Verdict.DENY else (
+                "because no identity-based policy allows the sagemaker:UpdateEndpoint action"
+            )
+            raise denied(call.caller, question.action, resource, "AccessDeniedException", reason)

@@ -195,6 +195,12 @@ class RegistryOps(TagOps):
                 return package
         raise validation(f"ModelPackage {name_or_arn} does not exist.")
 
+    def _tags(self, arn: str) -> dict[str, str]:
+        """A version has its group's tags."""
+        if ":model-package/" in arn:
+            return dict(self.tags_by_arn[self.group(self.package(arn).record["ModelPackageGroupName"]).arn])
+        return super()._tags(arn)
+
     def _tell(self, package: Package, changed: list[str]) -> None:
         """The event that AWS sends of every new state of a package."""
         detail = json.loads(json.dumps(package.describe(), default=lambda value: int(value.timestamp() * 1000)))
