@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +53,11 @@ class LazyGroup(TyperGroup):
     Contexts, formatters and commands are of typer's own copy of click, which it does not export.
     """
 
-    table: Mapping[str, tuple[str, str]] = COMMANDS
-
     def list_commands(self, ctx: Any) -> list[str]:
-        return [name for name in self.table if importlib.util.find_spec(self.table[name][0]) is not None]
+        return available()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in self.table or cmd_name not in self.list_commands(ctx):
-            return None
-        return load(cmd_name)
+        return load(cmd_name) if cmd_name in available() else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The commands from the table: the inherited one would import them all."""
@@ -70,7 +65,7 @@ class LazyGroup(TyperGroup):
         formatter.write_paragraph()
         formatter.write_text((self.help or "").split("\b")[0].strip())
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.table[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in available()])
         self.format_options_only(ctx, formatter)
         with formatter.section("Example"):
             formatter.write_text("lockstep cloud up")
@@ -84,6 +79,11 @@ class LazyGroup(TyperGroup):
         if records:
             with formatter.section("Options"):
                 formatter.write_dl(records)
+
+
+def available() -> list[str]:
+    """Names of the commands whose modules there are, in the table's order."""
+    return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
 
 
 def load(name: str) -> Any:

@@ -1,0 +1,47 @@
+"""What all tests share: a clean environment, and the rule about LocalStack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+# What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_"))]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "NO_COLOR": "1",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-localstack", action="store_true", help="run the tests marked localstack, against LocalStack in Docker")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reason = None
+    if not config.getoption("--run-localstack"):
+        reason = "runs against LocalStack: give --run-localstack, where Docker is"
+    elif shutil.which("docker") is None:
+        reason = "LocalStack needs Docker, and there is none on PATH"
+    if reason:
+        for item in items:
+            if item.get_closest_marker("localstack"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _same_environment_after() -> Iterator[None]:
+    """A test that changes the environment by other means than monkeypatch does not change it for the next."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        if name not in ("PYTEST_CURRENT_TEST",):
+            del os.environ[name]
+    os.environ.update({name: value for name, value in before.items() if name != "PYTEST_CURRENT_TEST"})
