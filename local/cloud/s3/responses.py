@@ -10,6 +10,9 @@ from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response as MotoS3Response
 
+from local.cloud.iam.decisions import parse
+from local.cloud.iam.policy import Principal, Question, Verdict, evaluate
+
 _LOCKS = tuple(threading.RLock() for _ in range(64))
 
 
@@ -18,6 +21,17 @@ class Bucket(FakeBucket):
 
     def get_permission(self, action: str, resource: str) -> Any:
         return PermissionResult.NEUTRAL
+
+    def _log_permissions_enabled_policy(self, target_bucket: FakeBucket, target_prefix: str | None) -> bool:  # type: ignore[override]
+        """Whether the target's policy lets the logging service write this bucket's logs."""
+        document = parse(target_bucket.policy)
+        if document is None:
+            return False
+        principal = Principal(service="logging.s3.amazonaws.com")
+        resource = f"arn:aws:s3:::{target_bucket.name}/{target_prefix or ''}log"
+        source = {"aws:sourcearn": f"arn:aws:s3:::{self.name}", "aws:sourceaccount": self.account_id, "aws:securetransport": "true"}
+        question = Question(principal, "s3:PutObject", resource, {**principal.context(), **source})
+        return evaluate([document], question) is Verdict.ALLOW
 
 
 class S3Response(MotoS3Response):
