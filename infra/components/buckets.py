@@ -55,9 +55,12 @@ class Buckets(pulumi.ComponentResource):
         self._site, self._keys, self._name = args.site, args.keys, name
         self._child = pulumi.ResourceOptions(parent=self)
         buckets = {purpose: self._bucket(purpose) for purpose in get_args(BucketPurpose)}
+        policies = {purpose: self._privacy(purpose, bucket) for purpose, bucket in buckets.items()}
         self.named: dict[BucketPurpose, pulumi.Output[str]] = {}
         for purpose, bucket in buckets.items():
-            ready = self._controls(purpose, bucket, buckets["logs"])
+            ready = self._keeping(purpose, bucket)
+            if purpose != "logs":
+                self._access_logs(purpose, bucket, buckets["logs"], policies["logs"])
             self.named[purpose] = pulumi.Output.all(bucket.bucket, *(each.id for each in ready)).apply(lambda values: str(values[0]))
         self.outputs = outputs.Buckets(
             **{
@@ -76,8 +79,8 @@ class Buckets(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _controls(self, purpose: BucketPurpose, bucket: Bucket, logs: Bucket) -> list[pulumi.CustomResource]:
-        """Everything beside the bucket itself; returns what must stand before the bucket is used."""
+    def _privacy(self, purpose: BucketPurpose, bucket: Bucket) -> BucketPolicy:
+        """Who may use it."""
         prefix = f"{self._name}-{purpose}"
         BucketOwnershipControls(
             f"{prefix}-ownership", bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
@@ -91,26 +94,26 @@ class Buckets(pulumi.ComponentResource):
             restrict_public_buckets=True,
             opts=self._child,
         )
+        # A policy that is put while public access is being blocked can fail with a conflict.
+        return BucketPolicy(
+            f"{prefix}-policy",
+            bucket=bucket.bucket,
+            policy=grants.bucket_policy(self._site, purpose),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
+        )
+
+    def _keeping(self, purpose: BucketPurpose, bucket: Bucket) -> list[pulumi.CustomResource]:
+        """How it keeps objects; returns what must stand before the bucket is used."""
+        prefix = f"{self._name}-{purpose}"
         versioning = BucketVersioning(
             f"{prefix}-versions", bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=self._child
         )
         encryption = BucketServerSideEncryptionConfiguration(
             f"{prefix}-encryption", bucket=bucket.bucket, rules=[self._encryption(purpose)], opts=self._child
         )
-        # A policy that is put while public access is being blocked can fail with a conflict.
-        BucketPolicy(
-            f"{prefix}-policy",
-            bucket=bucket.bucket,
-            policy=grants.bucket_policy(self._site, purpose),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
-        )
         after_versioning = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
         BucketLifecycleConfiguration(f"{prefix}-lifecycle", bucket=bucket.bucket, rules=self._lifecycle(purpose), opts=after_versioning)
         ready: list[pulumi.CustomResource] = [versioning, encryption]
-        if purpose != "logs":
-            BucketLogging(
-                f"{prefix}-logging", bucket=bucket.bucket, target_bucket=logs.bucket, target_prefix=f"access/{purpose}/", opts=self._child
-            )
         if purpose == "ledger":
             promotion = self._site.config.promotion
             ready.append(
@@ -122,6 +125,16 @@ class Buckets(pulumi.ComponentResource):
                 )
             )
         return ready
+
+    def _access_logs(self, purpose: BucketPurpose, bucket: Bucket, logs: Bucket, logs_policy: BucketPolicy) -> None:
+        # Before the policy lets S3 write there, logging is refused or its first files are lost.
+        BucketLogging(
+            f"{self._name}-{purpose}-logging",
+            bucket=bucket.bucket,
+            target_bucket=logs.bucket,
+            target_prefix=f"access/{purpose}/",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs_policy]),
+        )
 
     def _encryption(self, purpose: BucketPurpose) -> Any:
         key = _KEY_OF[purpose]
