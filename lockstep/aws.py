@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from infra.errors import PreflightError
@@ -25,11 +28,30 @@ LOCAL_SECRET_KEY = "embedded-cloud-has-no-secrets"
 
 
 class LocalSession(boto3.Session):
-    """A boto3 session whose clients speak to the embedded cloud, whatever the shell's variables say."""
+    """A boto3 session in one account of the embedded cloud, whatever the shell's variables say.
 
-    def __init__(self, endpoint: str, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.endpoint = endpoint
+    Its credentials renew themselves: a cloud whose clock runs fast lets twelve hours pass in minutes.
+    """
+
+    def __init__(self, account_id: str, region: str, cloud: RunningCloud) -> None:
+        def fetch() -> dict[str, str]:
+            given = local_credentials(account_id, region, cloud)
+            ends = datetime.now(UTC) + timedelta(seconds=self.lifetime)
+            keys = {"access_key": "AWS_ACCESS_KEY_ID", "secret_key": "AWS_SECRET_ACCESS_KEY", "token": "AWS_SESSION_TOKEN"}
+            return {**{name: given[variable] for name, variable in keys.items()}, "expiry_time": ends.isoformat()}
+
+        self.endpoint = cloud.url
+        self.lifetime = SESSION_SECONDS / float(cloud.clock()["speed"])
+        core = botocore.session.get_session()
+        renewing = RefreshableCredentials.create_from_metadata(
+            metadata=fetch(),
+            refresh_using=fetch,
+            method="assume-role",
+            advisory_timeout=int(self.lifetime / 4),
+            mandatory_timeout=int(self.lifetime / 8),
+        )
+        core._credentials = renewing  # type: ignore[attr-defined]  # the one way to give a session credentials that renew themselves
+        super().__init__(botocore_session=core, region_name=region)
 
     def client(self, *arguments: Any, **keywords: Any) -> Any:
         return super().client(*arguments, **{"endpoint_url": self.endpoint, **keywords})
@@ -49,18 +71,6 @@ def local_credentials(account_id: str, region: str, cloud: RunningCloud) -> dict
         "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
         "AWS_SESSION_TOKEN": given["SessionToken"],
     }
-
-
-def local_session(account_id: str, region: str, cloud: RunningCloud) -> boto3.Session:
-    """A session in one account of the embedded cloud."""
-    given = local_credentials(account_id, region, cloud)
-    return LocalSession(
-        cloud.url,
-        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=given["AWS_SESSION_TOKEN"],
-        region_name=region,
-    )
 
 
 def aws_session(environment: str, config: EnvironmentConfig) -> boto3.Session:

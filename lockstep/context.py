@@ -113,7 +113,7 @@ def session(environment: str) -> boto3.Session:
 
     found = stack(environment)
     if target() == "local":
-        return aws.local_session(found.config.account_id, found.config.region, require_cloud())
+        return aws.LocalSession(found.config.account_id, found.config.region, require_cloud())
     return aws.aws_session(environment, found.config)
 
 

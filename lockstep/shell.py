@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from lockstep import stacks
 from lockstep.context import home, names, project_root, require_cloud, stack, stacks_folder
 
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+LEFTOVERS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "PULUMI_HOME",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_BACKEND_URL",
+)
 
 
 @dataclass(frozen=True)
@@ -61,37 +69,38 @@ def aws(environment: str) -> Variables:
         ConfigError: the environment has not been bootstrapped.
         PreflightError: no credentials of the environment's account.
     """
-    from local.engine import locate
+    from local.engine import language_plugin, locate
     from lockstep.aws import aws_session
-    from lockstep.bootstrap.state import read_secrets_file, state_bucket
+    from lockstep.bootstrap import state
 
-    config = stack(environment).config
+    leftovers = _forget_rehearsal()
+    config, found = stack(environment).config, names(environment)
     session = aws_session(environment, config)
+    secrets = state.read_secrets_file(session, found)
     engine = locate.ensure()
-    found = names(environment)
-    folder = home() / "aws" / environment
-    folder.mkdir(parents=True, exist_ok=True)
-    secrets_file = folder / "secrets.yaml"
-    secrets_file.write_text(read_secrets_file(session, found))
-    url = f"s3://{state_bucket(found)}?region={config.region}&awssdk=v2"
-    backend = stacks.Backend(url, secrets_file)
-    return Variables(
-        {
-            "AWS_REGION": config.region,
-            "AWS_DEFAULT_REGION": config.region,
-            **({"AWS_PROFILE": session.profile_name} if session.profile_name != "default" else {}),
-            **backend.environment(),
-            **_policies(),
-            "LOCKSTEP_TARGET": "aws",
-            "PATH": stacks.search_path(engine),
-        },
-        ("PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE", *(("AWS_ENDPOINT_URL", *CREDENTIALS) if _speaks_to_loopback() else ())),
-    )
+    folder = home() / "aws"
+    secrets_file = folder / environment / "secrets.yaml"
+    secrets_file.parent.mkdir(parents=True, exist_ok=True)
+    secrets_file.write_text(secrets)
+    own_home = {} if engine.has_language_host else {"PULUMI_HOME": str(folder / "pulumi")}
+    if own_home:
+        language_plugin.install(folder / "pulumi")
+    profile = {} if session.profile_name == "default" else {"AWS_PROFILE": session.profile_name}
+    region = {"AWS_REGION": config.region, "AWS_DEFAULT_REGION": config.region}
+    backend = stacks.Backend(state.backend_url(found), secrets_file, {**own_home, **profile, **region})
+    if not state.has_stack(session, found, stacks.PROJECT):
+        stacks.create_stack(backend, engine, environment, state.secrets_provider(found))
+    variables = {**backend.environment(), **_policies(), "LOCKSTEP_TARGET": "aws", "PATH": stacks.search_path(engine)}
+    return Variables(variables, tuple(name for name in leftovers if name not in variables))
 
 
-def _speaks_to_loopback() -> bool:
-    """Whether the shell's AWS variables are those of an embedded cloud, left by `lockstep cloud env`."""
-    return "//127.0.0.1:" in os.environ.get("AWS_ENDPOINT_URL", "")
+def _forget_rehearsal() -> tuple[str, ...]:
+    """Drops what `lockstep cloud env` left in this shell, here and in the variables to unset: it would lead to the embedded cloud."""
+    if os.environ.get("LOCKSTEP_TARGET") != "local":
+        return ()
+    for name in LEFTOVERS:
+        os.environ.pop(name, None)
+    return LEFTOVERS
 
 
 def _policies() -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -33,6 +34,28 @@ def state_bucket(names: Names) -> str:
 def state_alias(names: Names) -> str:
     """The alias of the key that encrypts the state and wraps the data key of the stack's secrets."""
     return f"alias/{physical_name(PROJECT, names.environment, 'state', limit=250)}"
+
+
+def backend_url(names: Names) -> str:
+    """The state's address as the engine takes it. At an endpoint that the shell names, buckets are in the path, not in the host."""
+    path_style = "&s3ForcePathStyle=true" if os.environ.get("AWS_ENDPOINT_URL") else ""
+    return f"s3://{state_bucket(names)}?region={names.region}&awssdk=v2{path_style}"
+
+
+def secrets_provider(names: Names) -> str:
+    """The key of the stack's secrets as the engine takes it."""
+    return f"awskms:///{state_alias(names)}?region={names.region}&awssdk=v2"
+
+
+def has_stack(session: boto3.Session, names: Names, project: str) -> bool:
+    """Whether the state bucket holds the environment's stack, empty or not."""
+    try:
+        session.client("s3").head_object(Bucket=state_bucket(names), Key=f".pulumi/stacks/{project}/{names.environment}.json")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _ABSENT:
+            raise
+        return False
+    return True
 
 
 def items(session: boto3.Session, names: Names) -> list[Item]:
@@ -163,6 +186,6 @@ def _look_data_key(session: boto3.Session, names: Names) -> State:
 def _make_data_key(session: boto3.Session, names: Names) -> None:
     alias = state_alias(names)
     wrapped: bytes = session.client("kms").generate_data_key_without_plaintext(KeyId=alias, NumberOfBytes=32)["CiphertextBlob"]
-    text = f"secretsprovider: awskms:///{alias}?region={names.region}&awssdk=v2\nencryptedkey: {base64.b64encode(wrapped).decode()}\n"
+    text = f"secretsprovider: {secrets_provider(names)}\nencryptedkey: {base64.b64encode(wrapped).decode()}\n"
     # Written once: another data key would make the secrets in the state unreadable.
     session.client("s3").put_object(Bucket=state_bucket(names), Key=SECRETS_KEY, Body=text.encode(), IfNoneMatch="*")
