@@ -251,8 +251,8 @@ def read(
     state: Properties = {}
     for name in {*schema.outputs} - {"tags", "tagsAll"}:
         value = found.get(name)
-        if name in kind.volatile and not fresh and not full and empty(inputs.get(name)) and name in known:
-            value = known[name]
+        if name in kind.volatile and not fresh and not full and empty(inputs.get(name)):
+            value = known.get(name)
         if empty(value) and (name in kind.local or (name not in found and not kind.on_read and name not in managed)):
             value = known.get(name, kind.defaults.get(name))
         if not empty(value):
