@@ -137,7 +137,7 @@ def _verdict(results: list[Result]) -> Verdict:
     counts = f"{sum(result.status == 'passed' for result in results)} passed"
     skipped = sum(result.status == "not applicable" for result in results)
     if skipped:
-        counts += f", {skipped} not applicable"
+        counts += f" and {skipped} not applicable"
     passed = not refused and bool(results)
     return Verdict(passed=passed, summary=counts if passed else "; ".join(refused) or "there are no gates", results=tuple(results))
 

@@ -36,7 +36,7 @@ def by_name(verdict: Verdict) -> dict[str, str]:
 def test_a_good_candidate_passes_and_relative_gates_wait_for_the_first_champion() -> None:
     verdict = judge(GATES, GOOD, None)
     assert verdict.passed
-    assert verdict.summary == "7 passed, 3 not applicable"
+    assert verdict.summary == "7 passed and 3 not applicable"
     assert judge(GATES, GOOD, GOOD).summary == "10 passed"
 
 
