@@ -11,6 +11,7 @@ import string
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from moto.iam.models import iam_backends
 
@@ -119,14 +120,14 @@ def role_session(role_arn: str, session_name: str, service: str | None = None) -
     return Caller(account_id, arn, role_arn, f"{role_id}:{session_name}", service)
 
 
-def existing_role(role_arn: str) -> object | None:
+def existing_role(role_arn: str) -> Any:
     """moto's role of that ARN, or None. Only an ARN that matches path and name counts."""
     parts = role_arn.split(":")
     if len(parts) != 6 or not parts[5].startswith("role/") or not re.fullmatch(r"\d{12}", parts[4]):
         return None
     for role in list(iam_backends[parts[4]]["aws"].roles.values()):
         if role.arn == role_arn:
-            return role  # type: ignore[no-any-return]
+            return role
     return None
 
 

@@ -1,4 +1,4 @@
-"""Pages under /_lockstep/: health, and the clock that rehearsals and tests move. They exist on the loopback port alone and are no part of AWS."""
+"""Pages under /_lockstep/: health, and the clock that rehearsals and tests move. They are no part of AWS."""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ class Timer:
 class Clock:
     """Cloud time. Thread-safe; waits notice at once when speed changes or time is moved forward."""
 
-    def __init__(self, speed: float = 1.0, offset: float = 0.0, real: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, speed: float = 1.0, offset: float = 0.0, real: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         _positive(speed)
         self._ticks = ticks
         self._real = real
@@ -97,7 +99,9 @@ class Clock:
                     )
             if advance is not None:
                 if advance < 0:
-                    raise ClockError(f"time can't be advanced by {advance:g} s", where="clock", remedy="give a number of seconds that is not negative")
+                    raise ClockError(
+                        f"time can't be advanced by {advance:g} s", where="clock", remedy="give a number of seconds that is not negative"
+                    )
                 target += advance
             self._base, self._unscaled_base, self._base_ticks = target, unscaled + (target - now), ticks
             if speed is not None:

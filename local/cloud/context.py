@@ -26,7 +26,9 @@ FastHandler = Callable[[HttpRequest, "re.Match[str]"], HttpResponse]
 class Events(Protocol):
     """EventBridge, for services that report what happened."""
 
-    def put(self, account: str, region: str, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None) -> None:
+    def put(
+        self, account: str, region: str, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None
+    ) -> None:
         """Put one event of a service on the account's default bus; rules see it soon, on another thread."""
 
 
@@ -34,7 +36,15 @@ class Metrics(Protocol):
     """CloudWatch, for services that publish metrics."""
 
     def put(
-        self, account: str, region: str, namespace: str, name: str, dimensions: dict[str, str], value: float, unit: str, timestamp: float | None = None
+        self,
+        account: str,
+        region: str,
+        namespace: str,
+        name: str,
+        dimensions: dict[str, str],
+        value: float,
+        unit: str,
+        timestamp: float | None = None,
     ) -> None:
         """Record one value at `timestamp` (cloud time, seconds since the epoch; now when None)."""
 
@@ -46,7 +56,7 @@ class CloudSession(boto3.Session):
         super().__init__(**kwargs)
         self._url = url
 
-    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("endpoint_url", self._url)
         kwargs.setdefault("config", Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"}))
         return super().client(service_name, *args, **kwargs)  # type: ignore[call-overload]
@@ -75,7 +85,9 @@ class Cloud:
         self.shutdown_hooks: list[Callable[[], object]] = []
         self.closing = threading.Event()
 
-    def credentials(self, account_id: str, role_arn: str | None = None, service: str = "sagemaker.amazonaws.com", session_name: str = "SageMaker") -> Credentials:
+    def credentials(
+        self, account_id: str, role_arn: str | None = None, service: str = "sagemaker.amazonaws.com", session_name: str = "SageMaker"
+    ) -> Credentials:
         """Credentials that a service acts with: those of `role_arn` if it trusts `service`, else the account's own. They do not expire."""
         if role_arn is None:
             return self.accounts.mint(root_of(account_id), None)
@@ -88,7 +100,8 @@ class Cloud:
 
         if existing_role(role_arn) is None or not trusts_service(role_arn, service):
             raise RoleNotAssumable(
-                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal '{service}' to assume the role.",
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal '{service}' "
+                "to assume the role.",
                 where=role_arn,
                 remedy=f"create the role with a trust policy that lets {service} call sts:AssumeRole",
             )

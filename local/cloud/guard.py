@@ -1,6 +1,6 @@
 """The watchman of a cloud's children: a process that outlives the cloud by an instant, to end what the cloud left running.
 
-It is told process groups over its standard input ("+PGID", "-PGID", a line each). The pipe ends when the cloud does, however the cloud ended;
+It is told process groups over its standard input ("+PGID", "-PGID", a line each). The pipe ends when the cloud does, however that was;
 then every group still on the list is killed. Started as a plain file, so it costs no imports.
 """
 

@@ -84,8 +84,12 @@ class Server:
             self._server = _Listener(("127.0.0.1", port), Handler)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise PortInUse(f"port {port} is in use", where="embedded cloud", remedy="stop what listens there, or give another with --port") from error
-            raise LocalError(f"can't listen on port {port}: {error.strerror}", where="embedded cloud", remedy="give another port with --port") from error
+                raise PortInUse(
+                    f"port {port} is in use", where="embedded cloud", remedy="stop what listens there, or give another with --port"
+                ) from error
+            raise LocalError(
+                f"can't listen on port {port}: {error.strerror}", where="embedded cloud", remedy="give another port with --port"
+            ) from error
         self._thread: threading.Thread | None = None
 
     @property

@@ -73,7 +73,14 @@ class Processes:
         self._guard: subprocess.Popen[str] | None = None
         self._closed = False
 
-    def spawn(self, args: Sequence[str], env: Mapping[str, str], cwd: Path | str | None = None, log_path: Path | None = None, stdout: int | IO[bytes] | None = None) -> Process:
+    def spawn(
+        self,
+        args: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path | str | None = None,
+        log_path: Path | None = None,
+        stdout: int | IO[bytes] | None = None,
+    ) -> Process:
         """Start a child in a group of its own. Its output goes to `log_path` (appended), or to `stdout` as in subprocess, or nowhere."""
         with self._lock:
             if self._closed:
@@ -86,7 +93,13 @@ class Processes:
                 else:
                     sink = subprocess.DEVNULL if stdout is None else stdout
                 popen = subprocess.Popen(
-                    list(args), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+                    list(args),
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
             process = Process(popen, self)
             self._alive[popen.pid] = process
@@ -116,7 +129,11 @@ class Processes:
     def _watch(self) -> subprocess.Popen[str]:
         if self._guard is None or self._guard.poll() is not None:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_GUARD)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+                [sys.executable, "-I", "-S", str(_GUARD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
             )
             for pid in self._alive:
                 self._tell(self._guard, f"+{pid}")

@@ -45,7 +45,7 @@ ROOMS = (
 
 @contextlib.contextmanager
 def running(home: Path, speed: float = 1.0, offset: float = 0.0, port: int = 0, enforce_iam: bool = False) -> Iterator[Cloud]:
-    """A cloud in this process on a free port, empty at the start and gone at the end. One at a time: moto keeps its state in the process."""
+    """A cloud in this process on a free port, empty at the start and gone at the end. One at a time: moto's state is the process's."""
     cloud, server = _start(home, speed, offset, port, enforce_iam)
     try:
         yield cloud
@@ -55,7 +55,11 @@ def running(home: Path, speed: float = 1.0, offset: float = 0.0, port: int = 0, 
 
 def _start(home: Path, speed: float, offset: float, port: int, enforce_iam: bool) -> tuple[Cloud, Server]:
     if context._running is not None:
-        raise LocalError("an embedded cloud runs in this process already", where="local.cloud.server", remedy="leave the first one before starting another")
+        raise LocalError(
+            "an embedded cloud runs in this process already",
+            where="local.cloud.server",
+            remedy="leave the first one before starting another",
+        )
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
     home.mkdir(parents=True, exist_ok=True)
     _forget_everything()

@@ -33,6 +33,7 @@ log = logging.getLogger("local.cloud")
 # moto warns of every error code that a service model does not list; AWS answers such codes too.
 warnings.filterwarnings("ignore", message=r"Exception\(CloudError\) with code")
 
+
 class Application:
     """Answers every request of one cloud."""
 
@@ -152,7 +153,9 @@ def _cloudwatch_error(request: HttpRequest, model: OperationModel, error: CloudE
 
 def _plain(status: int, headers: Any, body: Any) -> HttpResponse:
     pairs: Iterable[tuple[str, Any]] = headers.items() if hasattr(headers, "items") else headers
-    kept = [(str(name), str(value)) for name, value in pairs if str(name).lower() not in ("status", "date", "connection", "transfer-encoding")]
+    kept = [
+        (str(name), str(value)) for name, value in pairs if str(name).lower() not in ("status", "date", "connection", "transfer-encoding")
+    ]
     if isinstance(body, str):
         data = body.encode()
     elif isinstance(body, (bytes, bytearray, memoryview)):

@@ -38,7 +38,9 @@ class Ec2Response(EC2Response):
         for entry in self._get_param("SecurityGroupRules", []):
             rule = group.get_rule(entry["SecurityGroupRuleId"])
             if rule is None:
-                raise CloudError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{entry['SecurityGroupRuleId']}' does not exist")
+                raise CloudError(
+                    "InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{entry['SecurityGroupRuleId']}' does not exist"
+                )
             _modify(rule, entry["SecurityGroupRule"], self.current_account)
         return ActionResult({"Return": True})
 
@@ -57,7 +59,9 @@ class Ec2Response(EC2Response):
         for entry in entries:
             rule = group.get_rule(entry["SecurityGroupRuleId"])
             if rule is None:
-                raise CloudError("InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{entry['SecurityGroupRuleId']}' does not exist")
+                raise CloudError(
+                    "InvalidSecurityGroupRuleId.NotFound", f"The security group rule ID '{entry['SecurityGroupRuleId']}' does not exist"
+                )
             _describe(rule, entry.get("Description"))
         return ActionResult({"Return": True})
 
@@ -75,7 +79,9 @@ class Ec2Response(EC2Response):
         subnets = set(endpoint.subnet_ids or ())
         answer = super().modify_vpc_endpoint()
         if self._get_param("ResetPolicy"):
-            endpoint.policy_document = '{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}'
+            endpoint.policy_document = (
+                '{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}'
+            )
         if self._get_param("PrivateDnsEnabled") is not None:
             endpoint.private_dns_enabled = self._get_bool_param("PrivateDnsEnabled")
         self._reroute(endpoint, added=set(endpoint.route_table_ids) - tables, removed=tables - set(endpoint.route_table_ids))
@@ -107,7 +113,9 @@ class Ec2Response(EC2Response):
         if not endpoint.destination_prefix_list_id:
             return
         for table in added:
-            self.ec2_backend.create_route(table, None, gateway_id=endpoint.id, destination_prefix_list_id=endpoint.destination_prefix_list_id)
+            self.ec2_backend.create_route(
+                table, None, gateway_id=endpoint.id, destination_prefix_list_id=endpoint.destination_prefix_list_id
+            )
         for table in removed:
             held = self.ec2_backend.route_tables.get(table)
             if held is not None and any(route.gateway is not None and route.gateway.id == endpoint.id for route in held.routes):
@@ -131,11 +139,15 @@ def _description(rule: SecurityGroupRule, permissions: list[dict[str, Any]]) -> 
     for permission in permissions:
         for pair in permission.get("UserIdGroupPairs", []):
             if pair.get("GroupId") and pair.get("GroupId") == rule.source_group.get("GroupId"):
-                return pair.get("Description")
+                return _text(pair.get("Description"))
         for prefix in permission.get("PrefixListIds", []):
             if prefix.get("PrefixListId") == rule.prefix_list_id:
-                return prefix.get("Description")
+                return _text(prefix.get("Description"))
     return None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _describe(rule: SecurityGroupRule, description: str | None) -> None:
@@ -157,7 +169,9 @@ def _modify(rule: SecurityGroupRule, wanted: dict[str, Any], account: str) -> No
         )
     protocol = str(wanted.get("IpProtocol") or "")
     if not protocol:
-        raise CloudError("InvalidParameterValue", "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.")
+        raise CloudError(
+            "InvalidParameterValue", "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly."
+        )
     protocol = {"6": "tcp", "17": "udp", "1": "icmp", "all": "-1"}.get(protocol, protocol)
     everything = protocol == "-1"
     ports = wanted.get("FromPort"), wanted.get("ToPort")

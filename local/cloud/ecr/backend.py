@@ -37,7 +37,9 @@ class EcrBackend(MotoECRBackend):
         super().__init__(region_name, account_id)
         self._lock = threading.RLock()
 
-    def complete_layer_upload(self, repository_name: str, upload_id: str, layer_digests: list[str], registry_id: str | None = None) -> dict[str, Any]:
+    def complete_layer_upload(
+        self, repository_name: str, upload_id: str, layer_digests: list[str], registry_id: str | None = None
+    ) -> dict[str, Any]:
         repository = self._get_repository(repository_name, registry_id)
         with self._lock:
             upload = repository.uploads.get(upload_id)
@@ -49,7 +51,10 @@ class EcrBackend(MotoECRBackend):
                 raise CloudError("EmptyUploadException", f"There are no layer parts for the upload '{upload_id}' {place}")
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             if layer_digests and digest not in layer_digests:
-                raise CloudError("InvalidLayerException", f"Layer digest '{layer_digests[0]}' does not match the digest of the uploaded bytes, '{digest}'")
+                raise CloudError(
+                    "InvalidLayerException",
+                    f"Layer digest '{layer_digests[0]}' does not match the digest of the uploaded bytes, '{digest}'",
+                )
             del repository.uploads[upload_id]
             if digest in repository.layers:
                 raise CloudError("LayerAlreadyExistsException", f"Layer with digest '{digest}' already exists {place}")
@@ -58,12 +63,17 @@ class EcrBackend(MotoECRBackend):
         return {"registryId": repository.registry_id, "repositoryName": repository_name, "uploadId": upload_id, "layerDigest": digest}
 
     def put_image(
-        self, repository_name: str, image_manifest: str, image_tag: str, image_manifest_mediatype: str | None = None, digest: str | None = None
+        self,
+        repository_name: str,
+        image_manifest: str,
+        image_tag: str,
+        image_manifest_mediatype: str | None = None,
+        digest: str | None = None,
     ) -> Image:
         with self._lock:
             repository = self._get_repository(repository_name)
             media_type, computed = self._checked_manifest(repository, image_manifest, image_manifest_mediatype, digest)
-            image: Image | None = next((held for held in repository.images if held.get_image_digest() == computed), None)  # type: ignore[assignment]
+            image: Image | None = next((held for held in repository.images if held.get_image_digest() == computed), None)
             if image is not None and (not image_tag or image_tag in image.image_tags):
                 raise ImageAlreadyExistsException(
                     registry_id=repository.registry_id, image_tag=image_tag, digest=computed, repository_name=repository_name
@@ -73,7 +83,8 @@ class EcrBackend(MotoECRBackend):
                 if repository.is_tag_immutable():
                     raise CloudError(
                         "ImageTagAlreadyExistsException",
-                        f"The image tag '{image_tag}' already exists in the '{repository_name}' repository and cannot be overwritten because the tag is immutable.",
+                        f"The image tag '{image_tag}' already exists in the '{repository_name}' repository "
+                        "and cannot be overwritten because the tag is immutable.",
                     )
                 holder.remove_tag(image_tag)
             if image is None:
@@ -95,12 +106,18 @@ class EcrBackend(MotoECRBackend):
             raise _invalid("image manifest mediatype not provided in manifest or parameter")
         computed = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
         if digest and digest != computed:
-            raise CloudError("ImageDigestDoesNotMatchException", f"The provided digest '{digest}' does not match the digest of the manifest, '{computed}'")
+            raise CloudError(
+                "ImageDigestDoesNotMatchException",
+                f"The provided digest '{digest}' does not match the digest of the manifest, '{computed}'",
+            )
         if media_type in _LISTS:
             held = {image.get_image_digest() for image in repository.images}
             missing = [part["digest"] for part in manifest.get("manifests", []) if part["digest"] not in held]
             if missing:
-                raise CloudError("ReferencedImagesNotFoundException", f"Images with digests {missing} required for pushing image into repository not found")
+                raise CloudError(
+                    "ReferencedImagesNotFoundException",
+                    f"Images with digests {missing} required for pushing image into repository not found",
+                )
             return media_type, computed
         parts = [manifest.get("config", {}), *manifest.get("layers", [])]
         missing = [part.get("digest") for part in parts if part.get("digest") not in repository.layers]
@@ -117,7 +134,8 @@ class EcrBackend(MotoECRBackend):
         if layer_digest not in repository.layers:
             raise CloudError(
                 "LayersNotFoundException",
-                f"Layer with digest '{layer_digest}' could not be found in the repository with name '{repository_name}' in registry with id '{repository.registry_id}'",
+                f"Layer with digest '{layer_digest}' could not be found in the repository with name '{repository_name}' "
+                f"in registry with id '{repository.registry_id}'",
             )
         return {"downloadUrl": blobs.url_of(context.current(), layer_digest), "layerDigest": layer_digest}
 

@@ -17,7 +17,9 @@ _KEY = secrets.token_bytes(32)
 
 
 def install(cloud: Cloud) -> None:
-    cloud.fast_routes.append((re.compile(re.escape(_PAGE) + r"(sha256:[0-9a-f]{64})$"), lambda request, found: _serve(cloud, request, found[1])))
+    cloud.fast_routes.append(
+        (re.compile(re.escape(_PAGE) + r"(sha256:[0-9a-f]{64})$"), lambda request, found: _serve(cloud, request, found[1]))
+    )
 
 
 def path_of(cloud: Cloud, digest: str) -> Path:

@@ -14,13 +14,16 @@ class EcrResponse(ECRResponse):
 
     @property
     def ecr_backend(self) -> EcrBackend:
-        return backends[self.current_account][self.region]
+        backend: EcrBackend = backends[self.current_account][self.region]
+        return backend
 
-    def get_download_url_for_layer(self) -> ActionResult:  # type: ignore[override]
-        return ActionResult(self.ecr_backend.download_url(self._get_param("repositoryName"), self._get_param("layerDigest"), self._get_param("registryId")))
+    def get_download_url_for_layer(self) -> ActionResult:
+        return ActionResult(
+            self.ecr_backend.download_url(self._get_param("repositoryName"), self._get_param("layerDigest"), self._get_param("registryId"))
+        )
 
     def get_authorization_token(self) -> ActionResult:
         answer = super().get_authorization_token()
-        for entry in answer.result["authorizationData"]:  # type: ignore[index]
+        for entry in answer.result["authorizationData"]:
             entry["expiresAt"] = context.current().clock.time() + 12 * 3600
         return answer

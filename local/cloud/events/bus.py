@@ -37,7 +37,9 @@ class Bus:
         self._worker = threading.Thread(target=self._work, name="events", daemon=True)
         self._worker.start()
 
-    def put(self, account: str, region: str, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None) -> None:
+    def put(
+        self, account: str, region: str, source: str, detail_type: str, detail: dict[str, Any], resources: list[str] | None = None
+    ) -> None:
         """Put an event of a service on the account's default bus."""
         self.accept(account, region, "default", self.envelope(account, region, source, detail_type, detail, resources or []))
 
@@ -70,7 +72,11 @@ class Bus:
             event, account, region, bus = item
             for rule in self._rules(account, region, bus):
                 try:
-                    wanted = rule.state == "ENABLED" and bool(rule.event_pattern.get_pattern()) and matches(rule.event_pattern.get_pattern(), event)
+                    wanted = (
+                        rule.state == "ENABLED"
+                        and bool(rule.event_pattern.get_pattern())
+                        and matches(rule.event_pattern.get_pattern(), event)
+                    )
                 except ValueError as error:
                     log.error("rule %s: %s", rule.arn, error)
                     continue

@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, "=": operator.eq, ">": operator.gt, ">=": operator.ge}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _ABSENT: Any = object()
 
 
@@ -53,7 +59,7 @@ def _excluded(excluded: Any, value: Any) -> bool:
 
 def _one(condition: Any, value: Any) -> bool:
     if not isinstance(condition, Mapping):
-        return type(condition) is type(value) and condition == value or _numbers(condition, value) and condition == value
+        return (type(condition) is type(value) and condition == value) or (_numbers(condition, value) and condition == value)
     ((name, argument),) = condition.items()
     if name == "numeric":
         return _is_number(value) and all(_COMPARE[sign](value, limit) for sign, limit in zip(argument[::2], argument[1::2], strict=True))
@@ -65,15 +71,15 @@ def _one(condition: Any, value: Any) -> bool:
         case "suffix" if isinstance(argument, Mapping):
             return value.lower().endswith(argument["equals-ignore-case"].lower())
         case "prefix":
-            return value.startswith(argument)
+            return value.startswith(str(argument))
         case "suffix":
-            return value.endswith(argument)
+            return value.endswith(str(argument))
         case "equals-ignore-case":
-            return value.lower() == argument.lower()
+            return value.lower() == str(argument).lower()
         case "wildcard":
             return _wildcard(argument).fullmatch(value) is not None
         case "cidr":
-            return _in_network(value, argument)
+            return _in_network(value, str(argument))
     raise ValueError(f"an event pattern knows no {name!r}")
 
 
@@ -103,7 +109,11 @@ def invalid(text: str) -> str | None:
         pattern = json.loads(text)
     except ValueError:
         return "Invalid JSON"
-    return None if isinstance(pattern, dict) and pattern and _leaves_are_lists(pattern) else "Match value must be String, number, true, false, or null"
+    return (
+        None
+        if isinstance(pattern, dict) and pattern and _leaves_are_lists(pattern)
+        else "Match value must be String, number, true, false, or null"
+    )
 
 
 def _leaves_are_lists(part: Any) -> bool:

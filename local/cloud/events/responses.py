@@ -23,7 +23,8 @@ class EventsResponse(EventsHandler):
             reason = invalid(pattern)
             if reason:
                 raise CloudError("InvalidEventPatternException", f"Event pattern is not valid. Reason: {reason}")
-        return super().put_rule()
+        answer: tuple[str, dict[str, Any]] = super().put_rule()
+        return answer
 
     def test_event_pattern(self) -> str:
         pattern, event = self._get_param("EventPattern"), self._get_param("Event")
@@ -35,14 +36,19 @@ class EventsResponse(EventsHandler):
     def put_events(self) -> str:
         entries = self._get_param("Entries")
         if not 1 <= len(entries) <= 10:
-            raise CloudError("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: 1 to 10 entries")
+            raise CloudError(
+                "ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: 1 to 10 entries"
+            )
         answers = [self._put(entry) for entry in entries]
         return json.dumps({"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers})
 
     def _put(self, entry: dict[str, Any]) -> dict[str, str]:
         for member in ("Source", "DetailType", "Detail"):
             if not entry.get(member):
-                return {"ErrorCode": "InvalidArgument", "ErrorMessage": f"Parameter {member} is not valid. Reason: {member} is a required argument."}
+                return {
+                    "ErrorCode": "InvalidArgument",
+                    "ErrorMessage": f"Parameter {member} is not valid. Reason: {member} is a required argument.",
+                }
         if entry["Source"].startswith("aws."):
             return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
         try:
@@ -57,6 +63,8 @@ class EventsResponse(EventsHandler):
         if name not in self.events_backend.event_buses:
             raise CloudError("ResourceNotFoundException", f"Event bus {name} does not exist.")
         at = datetime.fromtimestamp(float(entry["Time"]), UTC) if entry.get("Time") else None
-        event = bus.envelope(self.current_account, self.region, entry["Source"], entry["DetailType"], detail, entry.get("Resources", []), at)
+        event = bus.envelope(
+            self.current_account, self.region, entry["Source"], entry["DetailType"], detail, entry.get("Resources", []), at
+        )
         bus.accept(self.current_account, self.region, name, event)
         return {"EventId": event["id"]}

@@ -46,7 +46,9 @@ def _start_pipeline(cloud: Cloud, rule: Rule, target: Mapping[str, Any], event: 
             value = text_of(path_value(value, event))
         parameters.append({"Name": parameter["Name"], "Value": value})
     token = hashlib.sha256(f"{event['id']} {rule.arn} {target['Id']}".encode()).hexdigest()
-    session.client("sagemaker").start_pipeline_execution(PipelineName=name.split("/", 1)[1], PipelineParameters=parameters, ClientRequestToken=token)
+    session.client("sagemaker").start_pipeline_execution(
+        PipelineName=name.split("/", 1)[1], PipelineParameters=parameters, ClientRequestToken=token
+    )
 
 
 def _publish(cloud: Cloud, rule: Rule, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
@@ -54,7 +56,9 @@ def _publish(cloud: Cloud, rule: Rule, target: Mapping[str, Any], event: Mapping
     _, _, _, region, account, _ = arn.split(":", 5)
     topic = sns_backends[account][region].topics[arn]
     _allowed(topic.policy, "sns:Publish", arn, rule)
-    cloud.session_of(cloud.accounts.mint(root_of(account), None), region).client("sns").publish(TopicArn=arn, Message=body_for(target, event, rule.arn))
+    cloud.session_of(cloud.accounts.mint(root_of(account), None), region).client("sns").publish(
+        TopicArn=arn, Message=body_for(target, event, rule.arn)
+    )
 
 
 def _send(cloud: Cloud, rule: Rule, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:

@@ -102,7 +102,11 @@ class FeatureGroupOps(TagOps):
         store.setdefault("DisableGlueTableCreation", False)
         if store["DisableGlueTableCreation"]:
             return
-        store["DataCatalogConfig"] = {"TableName": f"{name}_{stamp}".lower(), "Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore"}
+        store["DataCatalogConfig"] = {
+            "TableName": f"{name}_{stamp}".lower(),
+            "Catalog": "AwsDataCatalog",
+            "Database": "sagemaker_featurestore",
+        }
         self._make_table(store["DataCatalogConfig"], record)
 
     def _make_table(self, place: dict[str, str], record: dict[str, Any]) -> None:
@@ -111,7 +115,10 @@ class FeatureGroupOps(TagOps):
         glue = glue_backends[self.account_id][self.region_name]
         if place["Database"] not in glue.databases:
             glue.create_database(place["Database"], {"Name": place["Database"]})
-        columns = [{"Name": feature["FeatureName"].lower(), "Type": _GLUE_TYPES[feature["FeatureType"]]} for feature in record["FeatureDefinitions"]]
+        columns = [
+            {"Name": feature["FeatureName"].lower(), "Type": _GLUE_TYPES[feature["FeatureType"]]}
+            for feature in record["FeatureDefinitions"]
+        ]
         added = [
             {"Name": "write_time", "Type": "timestamp"},
             {"Name": "api_invocation_time", "Type": "timestamp"},

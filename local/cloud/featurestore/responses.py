@@ -14,7 +14,10 @@ class FeatureGroupResponses:
     """Operations on feature groups."""
 
     params: dict[str, Any]
-    sagemaker_backend: SageMakerBackend
+    if TYPE_CHECKING:
+
+        @property
+        def sagemaker_backend(self) -> SageMakerBackend: ...
 
     def create_feature_group(self) -> ActionResult:
         return ActionResult({"FeatureGroupArn": self.sagemaker_backend.create_features(self.params)})

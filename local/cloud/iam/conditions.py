@@ -19,7 +19,13 @@ Match = Callable[[str, str, Context, bool], bool]
 def holds(block: Mapping[str, Mapping[str, Any]], context: Context, variables: bool = True) -> bool:
     """Whether all operators with all their keys hold."""
     return all(
-        _holds(operator, key, [str(value) if not isinstance(value, bool) else str(value).lower() for value in _list(values)], context, variables)
+        _holds(
+            operator,
+            key,
+            [str(value) if not isinstance(value, bool) else str(value).lower() for value in _list(values)],
+            context,
+            variables,
+        )
         for operator, keys in block.items()
         for key, values in keys.items()
     )

@@ -72,7 +72,15 @@ def guard_kms(call: Call) -> None:
         extra["kms:requestalias"] = f"alias/{key_id}"
         key_id = str(backend.get_key_id_from_alias(f"alias/{key_id}"))
     key = backend.keys.get(key_id)
-    admit(call, key.policy if key else None, found["account"], f"kms:{call.operation}", key.arn if key else found[0], "AccessDeniedException", extra)
+    admit(
+        call,
+        key.policy if key else None,
+        found["account"],
+        f"kms:{call.operation}",
+        key.arn if key else found[0],
+        "AccessDeniedException",
+        extra,
+    )
 
 
 def guard_identity(call: Call) -> None:
@@ -86,7 +94,9 @@ def guard_identity(call: Call) -> None:
         question = Question(Principal.of(call.caller), "sagemaker:UpdateEndpoint", resource, context_of(call, call.account))
         verdict = may(call.caller, question)
         if verdict is not Verdict.ALLOW:
-            reason = "with an explicit deny in an identity-based policy" if verdict is Verdict.DENY else (
-                "because no identity-based policy allows the sagemaker:UpdateEndpoint action"
+            reason = (
+                "with an explicit deny in an identity-based policy"
+                if verdict is Verdict.DENY
+                else ("because no identity-based policy allows the sagemaker:UpdateEndpoint action")
             )
             raise denied(call.caller, question.action, resource, "AccessDeniedException", reason)

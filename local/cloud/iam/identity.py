@@ -22,7 +22,9 @@ class Identity:
     policies: tuple[Document, ...]
     boundary: tuple[Document, ...] | None
 
-    def verdict(self, question: Question, extra: Iterable[Document] = (), boundary: Iterable[Document] | None = None) -> tuple[Verdict, bool | None]:
+    def verdict(
+        self, question: Question, extra: Iterable[Document] = (), boundary: Iterable[Document] | None = None
+    ) -> tuple[Verdict, bool | None]:
         """The decision, and whether the boundary (if any) allows. A deny in either denies; both must allow."""
         own = evaluate([*self.policies, *extra], question, identity=True)
         bound = tuple(boundary) if boundary is not None else self.boundary

@@ -66,8 +66,10 @@ class Question:
 
 
 def evaluate(documents: Iterable[Mapping[str, Any]], question: Question, *, identity: bool = False, trust: bool = False) -> Verdict:
-    """What the documents together say. `identity`: policies of the principal itself, which name no principal; `trust`: a role's trust policy,
-    which names no resource."""
+    """What the documents together say.
+
+    `identity`: they are policies of the principal itself, which name no principal; `trust`: a role's trust policy, which names no resource.
+    """
     verdict = Verdict.SILENT
     for document in documents:
         variables = document.get("Version") == "2012-10-17"

@@ -44,7 +44,9 @@ class IamResponse(MotoIamResponse):
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
     @staticmethod
-    def _one(identity: Identity, question: Question, extra: list[dict[str, Any]], boundary: Any, resource_policy: str | None) -> dict[str, Any]:
+    def _one(
+        identity: Identity, question: Question, extra: list[dict[str, Any]], boundary: Any, resource_policy: str | None
+    ) -> dict[str, Any]:
         verdict, bounded = identity.verdict(question, extra, boundary)
         if resource_policy and verdict is not Verdict.DENY:
             theirs = evaluate([_document(resource_policy)], question)

@@ -56,7 +56,9 @@ class RegistryOps(TagOps):
     def list_groups(self, request: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
             records = [{key: value for key, value in group.record.items() if key != "CreatedBy"} for group in self.registry.groups.values()]
-        records = [record for record in records if _between(record, request) and request.get("NameContains", "") in record["ModelPackageGroupName"]]
+        records = [
+            record for record in records if _between(record, request) and request.get("NameContains", "") in record["ModelPackageGroupName"]
+        ]
         return page("ModelPackageGroupSummaryList", records, request, {"Name": "ModelPackageGroupName", "CreationTime": "CreationTime"})
 
     def put_group_policy(self, name: str, policy: str) -> str:
@@ -183,7 +185,13 @@ class RegistryOps(TagOps):
             and (approval is None or record["ModelApprovalStatus"] == approval)
             and request.get("NameContains", "") in record["ModelPackageGroupName"]
         ]
-        return page("ModelPackageSummaryList", records, request, {"Name": "ModelPackageGroupName", "CreationTime": "CreationTime"}, tie="ModelPackageVersion")
+        return page(
+            "ModelPackageSummaryList",
+            records,
+            request,
+            {"Name": "ModelPackageGroupName", "CreationTime": "CreationTime"},
+            tie="ModelPackageVersion",
+        )
 
     def package(self, name_or_arn: str) -> Package:
         """A versioned package by ARN or group/version; call it with the lock held."""
@@ -205,7 +213,9 @@ class RegistryOps(TagOps):
         """The event that AWS sends of every new state of a package."""
         detail = json.loads(json.dumps(package.describe(), default=lambda value: int(value.timestamp() * 1000)))
         detail["UpdatedModelPackageFields"] = changed
-        self.cloud.events.put(self.account_id, self.region_name, "aws.sagemaker", "SageMaker Model Package State Change", detail, [package.arn])
+        self.cloud.events.put(
+            self.account_id, self.region_name, "aws.sagemaker", "SageMaker Model Package State Change", detail, [package.arn]
+        )
 
 
 def who() -> dict[str, Any]:

@@ -16,7 +16,10 @@ class RegistryResponses:
     """Operations on model package groups and model packages."""
 
     params: dict[str, Any]
-    sagemaker_backend: SageMakerBackend
+    if TYPE_CHECKING:
+
+        @property
+        def sagemaker_backend(self) -> SageMakerBackend: ...
 
     def create_model_package_group(self) -> ActionResult:
         return ActionResult({"ModelPackageGroupArn": self.sagemaker_backend.create_group(self.params)})

@@ -67,7 +67,12 @@ def _keys(call: Call) -> dict[str, str]:
             keys[f"s3:{lower}"] = value
     if "x-amz-object-lock-mode" in {header.lower() for header, _ in call.http.headers}:
         keys["s3:object-lock-mode"] = call.http.header("x-amz-object-lock-mode")
-    for parameter, name in (("prefix", "s3:prefix"), ("delimiter", "s3:delimiter"), ("max-keys", "s3:max-keys"), ("versionId", "s3:versionid")):
+    for parameter, name in (
+        ("prefix", "s3:prefix"),
+        ("delimiter", "s3:delimiter"),
+        ("max-keys", "s3:max-keys"),
+        ("versionId", "s3:versionid"),
+    ):
         if parameter in call.form:
             keys[name] = call.form[parameter]
     return keys
@@ -81,7 +86,9 @@ def _admit_source(call: Call) -> None:
     if bucket is None:
         return
     account = call.account
-    admit(call, bucket.policy, bucket.account_id, action_of("GetObject", "versionId=" in source), f"arn:aws:s3:::{name}/{key}", "AccessDenied")
+    admit(
+        call, bucket.policy, bucket.account_id, action_of("GetObject", "versionId=" in source), f"arn:aws:s3:::{name}/{key}", "AccessDenied"
+    )
     if bucket.account_id != call.caller.account_id:
         _decrypt(call, _key_of(bucket, key), "kms:Decrypt")
     call.act_in(account)

@@ -22,7 +22,7 @@ class Bucket(FakeBucket):
     def get_permission(self, action: str, resource: str) -> Any:
         return PermissionResult.NEUTRAL
 
-    def _log_permissions_enabled_policy(self, target_bucket: FakeBucket, target_prefix: str | None) -> bool:  # type: ignore[override]
+    def _log_permissions_enabled_policy(self, target_bucket: FakeBucket, target_prefix: str | None) -> bool:
         """Whether the target's policy lets the logging service write this bucket's logs."""
         document = parse(target_bucket.policy)
         if document is None:

@@ -9,16 +9,25 @@ from typing import Any
 from local.cloud.sagemaker.base import validation
 
 
-def page(member: str, records: list[dict[str, Any]], request: dict[str, Any], keys: dict[str, str], tie: str | None = None, default_size: int = 10) -> dict[str, Any]:
+def page(
+    member: str,
+    records: list[dict[str, Any]],
+    request: dict[str, Any],
+    keys: dict[str, str],
+    tie: str | None = None,
+    default_size: int = 10,
+) -> dict[str, Any]:
     """One page of `records` under `member`, with NextToken if there are more.
 
-    `keys` maps values of SortBy to members of a record; `tie` is the member that orders equals. The default order is CreationTime, ascending.
+    `keys` maps values of SortBy to members of a record; `tie` is the member that orders equals. Default: by CreationTime, ascending.
     A token is good for the same sorting and filters only, and says where the next page starts.
     """
     key = keys.get(request.get("SortBy", "CreationTime"))
     if key is None:
         raise validation(f"SortBy must be one of {', '.join(keys)}.")
-    ordered = sorted(records, key=lambda record: (record[key], record.get(tie, 0) if tie else 0), reverse=request.get("SortOrder") == "Descending")
+    ordered = sorted(
+        records, key=lambda record: (record[key], record.get(tie, 0) if tie else 0), reverse=request.get("SortOrder") == "Descending"
+    )
     size = int(request.get("MaxResults") or default_size)
     if not 1 <= size <= 100:
         raise validation("MaxResults must be between 1 and 100.")

@@ -25,5 +25,6 @@ class SageMakerResponse(
     """Parses a request, asks the backend, writes the answer."""
 
     @property
-    def sagemaker_backend(self) -> SageMakerBackend:
-        return backends[self.current_account][self.region]
+    def sagemaker_backend(self) -> SageMakerBackend:  # type: ignore[override]
+        backend: SageMakerBackend = backends[self.current_account][self.region]
+        return backend

@@ -14,7 +14,10 @@ class TagResponses:
     """AddTags, ListTags, DeleteTags."""
 
     params: dict[str, Any]
-    sagemaker_backend: SageMakerBackend
+    if TYPE_CHECKING:
+
+        @property
+        def sagemaker_backend(self) -> SageMakerBackend: ...
 
     def add_tags(self) -> ActionResult:
         return ActionResult({"Tags": self.sagemaker_backend.add_tags(self.params["ResourceArn"], self.params["Tags"])})

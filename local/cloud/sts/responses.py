@@ -45,7 +45,9 @@ class StsResponse(TokenResponse):
         if not _may_assume(caller, found["account"], role_arn, self._get_param("ExternalId")):
             raise denied(caller, "sts:AssumeRole", role_arn)
         made = context.current().accounts.mint(role_session(role_arn, session_name), duration)
-        return ActionResult({"Credentials": _shape(made), "AssumedRoleUser": {"AssumedRoleId": made.caller.user_id, "Arn": made.caller.arn}})
+        return ActionResult(
+            {"Credentials": _shape(made), "AssumedRoleUser": {"AssumedRoleId": made.caller.user_id, "Arn": made.caller.arn}}
+        )
 
     def get_session_token(self) -> ActionResult:
         duration = self._get_int_param("DurationSeconds", LONGEST)
@@ -70,7 +72,12 @@ def _may_assume(caller: Caller, account: str, role_arn: str, external_id: str | 
 
 def _shape(made: Credentials) -> dict[str, Any]:
     expires: datetime | None = made.expires
-    return {"AccessKeyId": made.access_key_id, "SecretAccessKey": made.secret_access_key, "SessionToken": made.session_token, "Expiration": expires}
+    return {
+        "AccessKeyId": made.access_key_id,
+        "SecretAccessKey": made.secret_access_key,
+        "SessionToken": made.session_token,
+        "Expiration": expires,
+    }
 
 
 def denied(caller: Caller, action: str, resource: str) -> CloudError:

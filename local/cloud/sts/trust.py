@@ -13,8 +13,8 @@ def trust_policy(role_arn: str) -> dict[str, Any] | None:
     role = existing_role(role_arn)
     if role is None:
         return None
-    document = role.assume_role_policy_document  # type: ignore[attr-defined]
-    return json.loads(document) if isinstance(document, str) else document
+    document = role.assume_role_policy_document
+    return dict(json.loads(document) if isinstance(document, str) else document)
 
 
 def trusts_service(role_arn: str, service: str) -> bool:
