@@ -23,6 +23,8 @@ class StateChange:
     """An alarm that went from one state to another, at a cloud time (epoch seconds)."""
 
     alarm: MetricAlarm
+    state: str
+    reason: str
     previous: str
     previous_reason: str
     previous_at: float
@@ -117,7 +119,7 @@ class Alarms:
         with self._lock:
             if self._alarms.get(alarm.name) is not alarm:
                 return
-            change = StateChange(alarm, alarm.state, alarm.state_reason, alarm.state_at, now)
+            change = StateChange(alarm, state, why, alarm.state, alarm.state_reason, alarm.state_at, now)
             alarm.state, alarm.state_reason, alarm.state_reason_data = state, why, data
             if state != change.previous:
                 alarm.state_at = now

@@ -129,7 +129,7 @@ class CloudWatch:
 
     def _changed(self, account_id: str, region: str, change: StateChange) -> None:
         room = self.room(account_id, region)
-        log.info("alarm %s of %s: %s -> %s", change.alarm.name, account_id, change.previous, change.alarm.state)
+        log.info("alarm %s of %s: %s -> %s", change.alarm.name, account_id, change.previous, change.state)
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
@@ -146,14 +146,14 @@ class CloudWatch:
             log.exception("the event of alarm %s could not be delivered", alarm.name)
         if alarm.given.get("ActionsEnabled", True) is False:
             return
-        member = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[alarm.state]
+        member = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[change.state]
         for action in alarm.given.get(member) or []:
             self._act(room, alarm, action, change)
 
     def _act(self, room: Room, alarm: MetricAlarm, action: str, change: StateChange) -> None:
         if ":sns:" not in action:
             return  # autoscaling reads its own alarms; other actions have no service here to receive them
-        subject = f'{alarm.state}: "{alarm.name}" in {room.region}'
+        subject = f'{change.state}: "{alarm.name}" in {room.region}'
         try:
             sns = self._cloud.session(room.account_id, action.split(":")[3]).client("sns")
             sns.publish(TopicArn=action, Subject=subject[:100], Message=json.dumps(_notification(room, change)))
@@ -165,7 +165,7 @@ def _event_detail(change: StateChange) -> dict[str, object]:
     alarm = change.alarm
     return {
         "alarmName": alarm.name,
-        "state": {"value": alarm.state, "reason": alarm.state_reason, "timestamp": _iso(change.at)},
+        "state": {"value": change.state, "reason": change.reason, "timestamp": _iso(change.at)},
         "previousState": {"value": change.previous, "reason": change.previous_reason, "timestamp": _iso(change.previous_at)},
         "configuration": {"description": alarm.given.get("AlarmDescription", ""), "metrics": alarm.given.get("Metrics", [])},
     }
@@ -177,8 +177,8 @@ def _notification(room: Room, change: StateChange) -> dict[str, object]:
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.given.get("AlarmDescription"),
         "AWSAccountId": room.account_id,
-        "NewStateValue": alarm.state,
-        "NewStateReason": alarm.state_reason,
+        "NewStateValue": change.state,
+        "NewStateReason": change.reason,
         "StateChangeTime": _iso(change.at),
         "Region": room.region,
         "AlarmArn": alarm.arn,

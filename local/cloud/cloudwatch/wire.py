@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.model import OperationNotFoundError
 from botocore.parsers import RpcV2CBORParser
-from botocore.serialize import CBORSerializer
+from botocore.serialize import RpcV2CBORSerializer
 from moto.core.model import OperationModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
@@ -92,7 +92,7 @@ def _result(protocol: str, model: OperationModel, result: dict[str, Any]) -> Ans
         body = bytearray()
         shape = model.output_shape
         if shape is not None:
-            CBORSerializer()._serialize_data_item(body, _clean(result), shape)  # type: ignore[attr-defined]
+            RpcV2CBORSerializer()._serialize_data_item(body, _clean(result), shape)  # type: ignore[attr-defined]
         return 200, _cbor_headers(), bytes(body)
     serialized = get_serializer_class("cloudwatch", protocol)(operation_model=model).serialize(result)
     return 200, dict(serialized["headers"]), serialized["body"]
@@ -101,7 +101,7 @@ def _result(protocol: str, model: OperationModel, result: dict[str, Any]) -> Ans
 def _error(protocol: str, model: OperationModel, error: CloudError) -> Answer:
     if protocol == CBOR:
         body = bytearray()
-        serializer = CBORSerializer()
+        serializer = RpcV2CBORSerializer()
         serializer._serialize_type_map(body, {"__type": error.code, "message": error.message}, _StringMap(), None)  # type: ignore[attr-defined]
         headers = _cbor_headers() | {"x-amzn-query-error": f"{error.code};{'Sender' if error.status < 500 else 'Receiver'}"}
         return error.status, headers, bytes(body)

@@ -88,6 +88,10 @@ class Artefact:
             found = client.describe_model_package(ModelPackageName=package)
         except ClientError as error:
             raise LaunchError(f"Could not describe model package {package}: {error.response['Error']['Message']}") from error
+        if found.get("ModelPackageGroupName") and found.get("ModelApprovalStatus") != "Approved":
+            raise LaunchError(
+                f"Model package {package} can't be deployed: its approval status is {found.get('ModelApprovalStatus')}, not Approved."
+            )
         inner = found["InferenceSpecification"]["Containers"][0]
         environment = {**(inner.get("Environment") or {}), **(container.get("Environment") or {})}
         return {k: inner[k] for k in ("Image", "ModelDataUrl", "ModelDataSource") if k in inner} | {"Environment": environment}

@@ -223,6 +223,12 @@ class EndpointOps(SageMakerBase):
         if record.status in BUSY:
             raise validation(f'Cannot update in-progress endpoint "{record.arn}".')
 
+    def _get_resource_from_arn(self, arn: str) -> Any:
+        """A resource by its ARN, in which the names of models, configs and endpoints are in small letters."""
+        ours: list[Any] = [*self._models.values(), *self.endpoint_configs.values(), *self.endpoints.values()]
+        found = next((r for r in ours if r.arn == arn), None)
+        return found if found is not None else super()._get_resource_from_arn(arn)  # type: ignore[misc]
+
     def _models_of(self, config: ConfigRecord) -> dict[str, ModelRecord]:
         return {name: self._model(variant["ModelName"]) for name, variant in config.variants.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import random
+import select
 import socket
 import threading
 import time
@@ -21,6 +22,9 @@ PING_TIMEOUT = 2.0
 
 PING_PAUSE = 0.05
 INVOCATION_TIMEOUT = 60.0
+RACE_SECONDS = 0.02
+"""A kept connection that ends within this time of being used was closed by the server as idle."""
+
 PORTS = range(18000, 32000)
 """Below Linux's range of ephemeral ports, so that no outgoing connection takes a port between its choice and its use."""
 
@@ -110,34 +114,51 @@ class Instance:
                 self._changed.notify_all()
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """POST /invocations. A kept connection that the server closed meanwhile is replaced by a new one, once."""
+        """POST /invocations, over a kept connection where there is one.
+
+        The server may close a kept connection at the very moment it is used: a request that is cut off at once is sent again, to the same
+        instance. One that made the process crash is not carried on to the next instance.
+        """
+        kept = self._kept()
+        if kept is None:
+            return self._send(self._connected(), body, headers)
+        start = time.monotonic()
+        try:
+            return self._send(kept, body, headers)
+        except Broken:
+            if time.monotonic() - start > RACE_SECONDS:
+                raise
+        try:
+            return self._send(self._connected(), body, headers)
+        except Unreachable as error:
+            raise Broken(str(error)) from error
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """A kept connection that the server has not closed."""
         while self._idle:
-            try:
+            with contextlib.suppress(IndexError):
                 connection = self._idle.pop()
-            except IndexError:
-                break
-            try:
-                return self._send(connection, body, headers)
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                    return connection
                 connection.close()
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                raise Broken(str(error)) from error
+        return None
+
+    def _connected(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=INVOCATION_TIMEOUT)
         try:
             connection.connect()
         except OSError as error:
             raise Unreachable(str(error)) from error
+        return connection
+
+    def _send(self, connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str]) -> Reply:
         try:
-            return self._send(connection, body, headers)
+            connection.request("POST", "/invocations", body, dict(headers))
+            response = connection.getresponse()
+            reply = Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Broken(str(error)) from error
-
-    def _send(self, connection: http.client.HTTPConnection, body: bytes, headers: Mapping[str, str]) -> Reply:
-        connection.request("POST", "/invocations", body, dict(headers))
-        response = connection.getresponse()
-        reply = Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         if response.will_close:
             connection.close()
         else:

@@ -51,6 +51,12 @@ class Rollout:
             log.warning("deployment of %s is rolled back: %s", self._serving.record.name, error)
             self._roll_back()
             return str(error)
+        except Closing:
+            raise
+        except Exception:
+            log.exception("deployment of %s failed and is rolled back", self._serving.record.name)
+            self._roll_back()
+            return "The deployment failed because of an internal error."
         finally:
             end()
         return None
@@ -137,7 +143,7 @@ class Rollout:
     def _heard(self, room: Room, change: StateChange) -> None:
         if (room.account_id, room.region) != (self._serving.account, self._serving.region) or change.alarm.name not in self._plan.alarms:
             return
-        if change.alarm.state != "ALARM":
+        if change.state != "ALARM":
             self._passed_over.discard(change.alarm.name)
         self._wake.set()
 

@@ -41,6 +41,7 @@ class Serving:
         self.table: Table[Instance] = Table({})
         self.fleet: Fleet | None = None
         self.green: Fleet | None = None
+        self.left_over: list[Fleet] = []
         self.deployed = False
         self.rollback_failed: str | None = None
         self.idle = threading.Event()
@@ -71,8 +72,8 @@ class Serving:
         def work() -> None:
             with self.lock:
                 self.table = Table({})
-                fleets = [f for f in (self.fleet, self.green) if f is not None]
-                self.fleet = self.green = None
+                fleets = self._fleets()
+                self.fleet, self.green, self.left_over = None, None, []
             for fleet in fleets:
                 fleet.close()
             self.capture.flush()
@@ -82,9 +83,8 @@ class Serving:
 
     def abandon(self) -> None:
         """The cloud goes down: start nothing more."""
-        for fleet in (self.fleet, self.green):
-            if fleet is not None:
-                fleet.abandon()
+        for fleet in self._fleets():
+            fleet.abandon()
 
     # what a deployment tells
 
@@ -109,7 +109,7 @@ class Serving:
     def rebuild(self) -> None:
         """Makes a new routing table from the fleets."""
         with self.lock:
-            fleets = [f for f in (self.fleet, self.green) if f is not None]
+            fleets = self._fleets()
             pools = {}
             for name, state in self.record.variants.items():
                 targets = tuple(t for f in fleets if name in f.config.variants for t in f.targets(name))
@@ -121,7 +121,7 @@ class Serving:
     def sample_usage(self) -> None:
         """Publishes the use of the processes."""
         with self.lock:
-            processes = [(v, i.process.pid) for f in (self.fleet, self.green) if f for v, i in f.everyone()]
+            processes = [(v, i.process.pid) for f in self._fleets() for v, i in f.everyone()]
         self.usage.sample(self.cloud.clock.time(), processes, str(self.cloud.home))
 
     # how it is done
@@ -157,6 +157,10 @@ class Serving:
             self.record.modified = self.cloud.clock.now()
         events.endpoint_changed(self)
 
+    def _fleets(self) -> list[Fleet]:
+        """Every fleet that may take traffic: the one that serves, what a rollback that failed left over, and the new one."""
+        return [f for f in (self.fleet, *self.left_over, self.green) if f is not None]
+
     def _fleet(self, config: ConfigRecord, models: dict[str, ModelRecord]) -> Fleet:
         return Fleet(self.cloud, self.account, self.region, self.record.name, config, models, self.rebuild)
 
@@ -187,6 +191,10 @@ class Serving:
         if blue is None:
             raise RuntimeError("an endpoint without a fleet is updated")
         self.rollback_failed = None
+        with self.lock:
+            if self.green is not None:
+                self.left_over.append(self.green)
+                self.green = None
         wanted = {name: state.desired_count for name, state in pending.variants.items()}
         steps = plan(deployment, dict(blue.desired), wanted, self.switches)
         try:
@@ -199,6 +207,7 @@ class Serving:
         reason = Rollout(self, steps, blue, green, self.switches).run()
         if reason is None:
             self._finish(config, models, pending, blue, green)
+            self._drop_left_over()
         elif self.rollback_failed:
             self._end("UpdateRollbackFailed", f"{reason} {self.rollback_failed}")
         else:
@@ -206,7 +215,15 @@ class Serving:
                 self.green = None
                 self.rebuild()
             green.close()
+            self._drop_left_over()
             self._end("InService", reason)
+
+    def _drop_left_over(self) -> None:
+        with self.lock:
+            fleets, self.left_over = self.left_over, []
+            self.rebuild()
+        for fleet in fleets:
+            fleet.close()
 
     def _finish(self, config: ConfigRecord, models: dict[str, ModelRecord], pending: Pending, blue: Fleet, green: Fleet) -> None:
         with self.lock:

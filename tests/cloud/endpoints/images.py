@@ -85,7 +85,10 @@ class Site:
         self.cloudwatch = session.client("cloudwatch")
         self.s3 = session.client("s3")
         self.session = session
-        trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}], "Version": "2012-10-17"}
+        trust = {
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+            "Version": "2012-10-17",
+        }
         session.client("iam").create_role(RoleName="serving", AssumeRolePolicyDocument=json.dumps(trust))
         self.s3.create_bucket(Bucket="site")
         self.s3.put_object(Bucket="site", Key="model.tar.gz", Body=archive({"weights.txt": b"42"}))
@@ -99,7 +102,13 @@ class Site:
     def config(self, name: str, environment: Mapping[str, str] | None = None, count: int = 1, **extra: Any) -> str:
         """A model and an endpoint config of the same name."""
         self.model(name, environment)
-        variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": count, "InitialVariantWeight": 1.0}
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": name,
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": count,
+            "InitialVariantWeight": 1.0,
+        }
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], **extra)
         return name
 

@@ -1,0 +1,270 @@
+"""UpdateEndpoint's state machine, with real serving processes and alarms that real metrics trip."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud.endpoints.switches import Switches
+from tests.cloud.endpoints.images import Site
+
+
+def canary(wait: int = 240, termination: int = 60, value: int = 50, alarms: tuple[str, ...] = (), **extra: Any) -> dict[str, Any]:
+    routing = {"Type": "CANARY", "WaitIntervalInSeconds": wait, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": value}}
+    config: dict[str, Any] = {
+        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": termination, **extra}
+    }
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": a} for a in alarms]}
+    return config
+
+
+def until(condition: Callable[[], Any], timeout: float = 20) -> Any:
+    """Awaits a condition; the value it gave."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        threading.Event().wait(0.02)
+    raise AssertionError("the condition did not come true")
+
+
+def baking(site: Site, name: str) -> Callable[[], Any]:
+    def check() -> Any:
+        pending = site.sagemaker.describe_endpoint(EndpointName=name).get("PendingDeploymentSummary")
+        status = pending and pending["ProductionVariants"][0].get("VariantStatus")
+        return pending if status and status[0]["Status"] == "Baking" else None
+
+    return check
+
+
+def skip_bakes(site: Site, name: str) -> None:
+    """Moves the clock over every bake until the endpoint settles."""
+    while not site.serving(name).idle.is_set():
+        if site.serving(name).record.pending and baking(site, name)():
+            site.cloud.clock.set(advance=3600)
+        site.serving(name).idle.wait(0.02)
+
+
+def alarm_on_errors(site: Site, name: str, endpoint: str, config: str) -> str:
+    site.cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[
+            {"Name": "EndpointName", "Value": endpoint},
+            {"Name": "VariantName", "Value": "AllTraffic"},
+            {"Name": "EndpointConfigName", "Value": config},
+        ],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    until(lambda: site.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "OK")
+    return name
+
+
+def pair(site: Site, name: str, environment: dict[str, str] | None = None, count: int = 2) -> tuple[str, str]:
+    blue, green = site.config(f"{name}-blue", count=count), site.config(f"{name}-green", environment, count=count)
+    site.endpoint(name, blue)
+    return blue, green
+
+
+def test_a_good_canary_goes_through_its_stages_and_serves(site: Site) -> None:
+    blue, green = pair(site, "good")
+    site.sagemaker.update_endpoint(EndpointName="good", EndpointConfigName=green, DeploymentConfig=canary(3600))
+    during = site.sagemaker.describe_endpoint(EndpointName="good")
+    assert (during["EndpointStatus"], during["EndpointConfigName"]) == ("Updating", blue)
+    assert during["LastDeploymentConfig"] == canary(3600)
+    assert during["PendingDeploymentSummary"]["EndpointConfigName"] == green
+    pending = until(baking(site, "good"))
+    assert "Baking for 3600 seconds (WaitIntervalInSeconds) with traffic enabled on canary" in str(pending)
+    assert {site.ask("good")["name"] for _ in range(8)} == {blue, green}
+    for refused in (
+        lambda: site.sagemaker.update_endpoint(EndpointName="good", EndpointConfigName=green),
+        lambda: site.sagemaker.delete_endpoint(EndpointName="good"),
+        lambda: site.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName="good", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+        ),
+    ):
+        with pytest.raises(ClientError, match=r'Cannot update in-progress endpoint "arn:aws:sagemaker:.*:endpoint/good"'):
+            refused()
+    skip_bakes(site, "good")
+    after = site.settled("good")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", green)
+    assert "PendingDeploymentSummary" not in after
+    assert "FailureReason" not in after
+    assert {site.ask("good")["name"] for _ in range(4)} == {green}
+    image = after["ProductionVariants"][0]["DeployedImages"][0]
+    assert image["ResolvedImage"] == site.image
+
+
+def test_an_alarm_that_real_errors_trip_takes_everything_back(site: Site) -> None:
+    blue, green = pair(site, "bad", {"FAIL": "always"})
+    alarm = alarm_on_errors(site, "bad-errors", "bad", green)
+    deployment = canary(1200, alarms=(alarm,))
+    site.sagemaker.update_endpoint(EndpointName="bad", EndpointConfigName=green, DeploymentConfig=deployment)
+    until(baking(site, "bad"))
+    codes: set[str] = set()
+    while site.sagemaker.describe_endpoint(EndpointName="bad")["EndpointStatus"] == "Updating":
+        try:
+            site.ask("bad")
+        except ClientError as error:
+            codes.add(error.response["Error"]["Code"])
+    assert codes == {"ModelError"}
+    after = site.settled("bad")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", blue)
+    assert alarm in after["FailureReason"]
+    assert after["LastDeploymentConfig"] == deployment
+    assert {site.ask("bad")["name"] for _ in range(6)} == {blue}
+    assert after["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+
+    site.sagemaker.update_endpoint(EndpointName="bad", EndpointConfigName=site.config("bad-next"), DeploymentConfig=canary(0, 0))
+    assert "FailureReason" not in site.settled("bad")
+
+
+def test_an_alarm_during_the_last_bake_takes_everything_back_too(site: Site) -> None:
+    blue, green = pair(site, "late", count=1)
+    site.cloudwatch.put_metric_alarm(
+        AlarmName="late", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+    )  # fmt: skip
+    site.sagemaker.update_endpoint(EndpointName="late", EndpointConfigName=green, DeploymentConfig=canary(0, 3600, alarms=("late",)))
+    until(lambda: "TerminationWaitInSeconds" in str(baking(site, "late")()))
+    assert site.ask("late")["name"] == green
+    site.cloudwatch.set_alarm_state(AlarmName="late", StateValue="ALARM", StateReason="a test")
+    assert site.settled("late")["EndpointConfigName"] == blue
+    assert site.ask("late")["name"] == blue
+
+
+@pytest.mark.parametrize(("switch", "serves"), [("rollback_at_first_bake", "blue"), ("ignore", "green")])
+def test_an_alarm_that_was_in_alarm_before_is_a_switch(site: Site, switch: Any, serves: str) -> None:
+    name = f"before-{serves}"
+    pair(site, name, count=1)
+    site.cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="breaching",
+    )  # fmt: skip
+    until(lambda: site.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
+    site.serving(name).switches = Switches(alarm_before=switch)
+    site.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-green", DeploymentConfig=canary(60, 0, alarms=(name,)))
+    assert site.settled(name)["EndpointConfigName"] == f"{name}-{serves}"
+
+
+@pytest.mark.parametrize("fault", ["start"])
+def test_green_that_does_not_start_is_taken_back_and_blue_keeps_serving(site: Site, fault: str) -> None:
+    blue, green = pair(site, "dead", {"FAIL": fault}, count=1)
+    site.sagemaker.update_endpoint(EndpointName="dead", EndpointConfigName=green, DeploymentConfig=canary())
+    after = site.settled("dead")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", blue)
+    assert "did not pass the ping health check" in after["FailureReason"]
+    assert site.ask("dead")["name"] == blue
+
+
+def test_a_deployment_that_takes_too_long_is_taken_back(site: Site) -> None:
+    blue, green = pair(site, "slow", count=1)
+    deployment = canary(3600, MaximumExecutionTimeoutInSeconds=600)
+    site.sagemaker.update_endpoint(EndpointName="slow", EndpointConfigName=green, DeploymentConfig=deployment)
+    until(baking(site, "slow"))
+    site.cloud.clock.set(advance=601)
+    after = site.settled("slow")
+    assert after["EndpointConfigName"] == blue
+    assert "time-out of 600 seconds" in after["FailureReason"]
+
+
+def test_linear_shifts_in_equal_steps(site: Site) -> None:
+    _, green = pair(site, "steps", count=2)
+    routing = {"Type": "LINEAR", "WaitIntervalInSeconds": 3600, "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 50}}
+    site.sagemaker.update_endpoint(
+        EndpointName="steps", EndpointConfigName=green, DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
+    )
+    until(baking(site, "steps"))
+    names = [site.ask("steps")["name"] for _ in range(8)]
+    assert names.count(green) == 4
+    skip_bakes(site, "steps")
+    assert site.settled("steps")["EndpointConfigName"] == green
+
+
+def test_rolling_replaces_in_batches_and_takes_back_what_it_did(site: Site) -> None:
+    blue, green = pair(site, "roll", count=2)
+    policy = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 60}
+    config: dict[str, Any] = {"RollingUpdatePolicy": policy}
+    site.sagemaker.update_endpoint(EndpointName="roll", EndpointConfigName=green, DeploymentConfig=config)
+    assert site.settled("roll")["EndpointConfigName"] == green
+    site.cloudwatch.put_metric_alarm(
+        AlarmName="roll", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+    )  # fmt: skip
+    config["RollingUpdatePolicy"]["WaitIntervalInSeconds"] = 3600
+    config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": "roll"}]}
+    site.sagemaker.update_endpoint(EndpointName="roll", EndpointConfigName=blue, DeploymentConfig=config)
+    until(baking(site, "roll"))
+    site.cloudwatch.set_alarm_state(AlarmName="roll", StateValue="ALARM", StateReason="a test")
+    after = site.settled("roll")
+    assert after["EndpointConfigName"] == green
+    assert after["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert {site.ask("roll")["name"] for _ in range(4)} == {green}
+
+
+def test_counts_come_from_the_new_config_unless_they_are_retained(site: Site) -> None:
+    blue, green = pair(site, "keep", count=1)
+    site.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="keep", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 2, "DesiredWeight": 3.0}]
+    )
+    assert site.settled("keep")["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    excluded = [{"VariantPropertyType": "DesiredWeight"}]
+    site.sagemaker.update_endpoint(
+        EndpointName="keep", EndpointConfigName=green, RetainAllVariantProperties=True, ExcludeRetainedVariantProperties=excluded
+    )
+    variant = site.settled("keep")["ProductionVariants"][0]
+    assert (variant["DesiredInstanceCount"], variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (2, 2, 1.0)
+    site.sagemaker.update_endpoint(EndpointName="keep", EndpointConfigName=blue)
+    assert site.settled("keep")["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+
+
+def test_the_last_deployment_config_is_used_again_on_request(site: Site) -> None:
+    blue, green = pair(site, "again", count=1)
+    site.sagemaker.update_endpoint(EndpointName="again", EndpointConfigName=green, DeploymentConfig=canary(60, 0))
+    site.settled("again")
+    site.sagemaker.update_endpoint(EndpointName="again", EndpointConfigName=blue, RetainDeploymentConfig=True)
+    assert site.settled("again")["LastDeploymentConfig"] == canary(60, 0)
+    site.sagemaker.update_endpoint(EndpointName="again", EndpointConfigName=green)
+    assert "LastDeploymentConfig" not in site.settled("again")
+
+
+def test_a_config_that_is_deleted_while_in_use_makes_later_updates_fail(site: Site) -> None:
+    blue, green = pair(site, "orphan", count=1)
+    site.sagemaker.delete_endpoint_config(EndpointConfigName=blue)
+    with pytest.raises(ClientError, match=f'Could not find endpoint configuration ".*{blue}"'):
+        site.sagemaker.update_endpoint(EndpointName="orphan", EndpointConfigName=green)
+    assert site.ask("orphan")["name"] == blue
+
+
+def test_an_endpoint_that_fails_to_start_is_failed_and_can_only_be_deleted(site: Site) -> None:
+    described = site.endpoint("failed", site.config("failed", {"FAIL": "start"}))
+    assert described["EndpointStatus"] == "Failed"
+    assert "did not pass the ping health check" in described["FailureReason"]
+    with pytest.raises(ClientError, match="Cannot update failed endpoint"):
+        site.sagemaker.update_endpoint(EndpointName="failed", EndpointConfigName="failed")
+    with pytest.raises(ClientError, match="not found"):
+        site.ask("failed")
+    site.sagemaker.delete_endpoint(EndpointName="failed")
+    until(lambda: "failed" not in [e["EndpointName"] for e in site.sagemaker.list_endpoints(MaxResults=100)["Endpoints"]])
+
+
+def test_model_data_that_is_not_there_fails_the_endpoint_with_the_reason(site: Site) -> None:
+    container = {"Image": site.image, "ModelDataUrl": "s3://site/nothing.tar.gz"}
+    site.sagemaker.create_model(ModelName="nodata", ExecutionRoleArn="arn:aws:iam::111111111111:role/serving", PrimaryContainer=container)
+    variant = {"VariantName": "v", "ModelName": "nodata", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    site.sagemaker.create_endpoint_config(EndpointConfigName="nodata", ProductionVariants=[variant])
+    described = site.endpoint("nodata", "nodata")
+    assert described["EndpointStatus"] == "Failed"
+    assert "Failed to download model data" in described["FailureReason"]
