@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -53,9 +54,9 @@ def operation_model(service: str, operation: str) -> OperationModel:
 @functools.cache
 def partition_of(region: str) -> tuple[str, str]:
     """(partition, DNS suffix) of a region."""
-    resolver = _core().get_component("endpoint_resolver")
-    partition = str(resolver.get_partition_for_region(region))
-    return partition, str(resolver.get_partition_dns_suffix(partition))
+    found = _core().get_component("data_loader").load_data("partitions")["partitions"]
+    partition = next((p for p in found if re.match(p["regionRegex"], region)), found[0])
+    return str(partition["id"]), str(partition["outputs"]["dnsSuffix"])
 
 
 @dataclass(frozen=True)
