@@ -50,7 +50,7 @@ class LocalSession(boto3.Session):
             advisory_timeout=int(self.lifetime / 4),
             mandatory_timeout=int(self.lifetime / 8),
         )
-        core._credentials = renewing  # type: ignore[attr-defined]  # the one way to give a session credentials that renew themselves
+        core._credentials = renewing  # the one way to give a session credentials that renew themselves
         super().__init__(botocore_session=core, region_name=region)
 
     def client(self, *arguments: Any, **keywords: Any) -> Any:
