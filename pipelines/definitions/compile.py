@@ -55,9 +55,14 @@ def compile_all() -> dict[str, str]:
 def main() -> None:
     """Print the definitions as one line of JSON: name -> text."""
     warnings.simplefilter("ignore")  # deprecations inside the SDK, which its users can't act on
+    from sagemaker.core.config.config_manager import SageMakerConfig
+
     from pipelines.definitions import admit, release, training
     from pipelines.definitions.steps import restore_tokens, session
 
+    # The SDK checks its settings against their schema again at each of 200 look-ups, which is most of the time of compiling. Ours are
+    # a constant (steps.session), so that in this process there is nothing to check.
+    SageMakerConfig.validate_sagemaker_config = lambda *_: None
     builders = {"training": training.build, "admit": admit.build, "release": release.build}
     print(json.dumps({name: _pretty(restore_tokens(builders[name](session()).definition())) for name in NAMES}))
 
