@@ -15,6 +15,9 @@ MINUTE = 60
 RETENTION_SECONDS = 15 * 86400
 """CloudWatch keeps one-minute data for 15 days."""
 
+SECONDS_KEPT = 3 * 3600
+"""CloudWatch keeps data of a resolution below a minute for three hours."""
+
 
 @dataclass(frozen=True)
 class MetricName:
@@ -93,6 +96,8 @@ class MetricStore:
             series = self._series[metric] = _Series()
         series.unit = unit
         if high_resolution:
+            while len(series.seconds) > SECONDS_KEPT:
+                del series.seconds[next(iter(series.seconds))]
             return series.seconds.setdefault(int(timestamp), Aggregate())
         start = int(timestamp // MINUTE) * MINUTE
         bucket = series.minutes.get(start)

@@ -8,6 +8,7 @@ from typing import Any
 from local.cloud.aws_errors import not_implemented
 from local.cloud.sagemaker.base import SageMakerBase, validation
 from local.cloud.shape_checks import message, violations
+from local.errors import RoleNotAssumable
 
 from .limits import deployment_problems, variant_problems
 from .listing import listed
@@ -50,6 +51,7 @@ class EndpointOps(SageMakerBase):
         container = containers[0]
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise validation("A container needs an Image or a ModelPackageName.")
+        self._check_role(given.get("ExecutionRoleArn"))
         with self.lock:
             arn = self.arn("model", name.lower())
             if name in self._models:
@@ -236,6 +238,13 @@ class EndpointOps(SageMakerBase):
         found = violations("sagemaker", operation, given)
         if found:
             raise validation(message(found))
+
+    def _check_role(self, role: str | None) -> None:
+        if role is not None:
+            try:
+                self.cloud.check_assumable(role)
+            except RoleNotAssumable as error:
+                raise validation(error.message) from error
 
     @staticmethod
     def _refuse(problems: Any) -> None:

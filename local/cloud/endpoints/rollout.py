@@ -126,6 +126,8 @@ class Rollout:
                 self._green.drain(self._green.shrink(left))
         except LaunchError as error:
             serving.rollback_failed = f"The rollback failed: {error}"
+            self._blue.active = self._green.active = None  # all that is healthy serves: a mix
+            serving.rebuild()
             return
         self._blue.active = None
         serving.rebuild()

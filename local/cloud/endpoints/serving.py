@@ -57,7 +57,10 @@ class Serving:
 
     def update(self, config: ConfigRecord, models: dict[str, ModelRecord], pending: Pending, deployment: Mapping[str, Any] | None) -> None:
         """Replaces the fleet by one of another config, by the deployment's policy."""
+        count = sum(state.desired_count for state in pending.variants.values())
         with self.lock:
+            # Describe shows a status from the first moment on.
+            pending.statuses = {name: Status("Creating", f"Launching {count} instance(s).", pending.start) for name in pending.variants}
             self.record.pending = pending
             self.record.modified = self.cloud.clock.now()
         self._begin("Updating", lambda: self._update(config, models, deployment))

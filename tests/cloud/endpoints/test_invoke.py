@@ -131,7 +131,7 @@ def test_no_request_is_lost_under_load_and_the_canary_gets_its_share(site: Site)
     def client() -> None:
         session = site.cloud.session("111111111111", "us-east-1")
         runtime = session.client("sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}))
-        while not stop.wait(0.02):
+        while not stop.wait(0.01):
             try:
                 answer = runtime.invoke_endpoint(EndpointName="load", Body=b"1", ContentType="text/csv")
                 answers.append((time.monotonic(), json.loads(answer["Body"].read())["name"]))

@@ -214,6 +214,39 @@ def test_rolling_replaces_in_batches_and_takes_back_what_it_did(site: Site) -> N
     assert {site.ask("roll")["name"] for _ in range(4)} == {green}
 
 
+def test_a_rollback_that_fails_serves_a_mix_and_the_next_update_heals_it(site: Site) -> None:
+    blue, green = pair(site, "mixed", count=2)
+    site.cloudwatch.put_metric_alarm(
+        AlarmName="mixed", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+    )  # fmt: skip
+    policy = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 3600}
+    config = {"RollingUpdatePolicy": policy, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "mixed"}]}}
+    site.sagemaker.update_endpoint(EndpointName="mixed", EndpointConfigName=green, DeploymentConfig=config)
+    until(baking(site, "mixed"))
+    site.cloud.clock.set(advance=3600)  # the first batch of blue is deleted
+    until(lambda: site.serving("mixed").fleet.count("AllTraffic") == 1 and baking(site, "mixed")())
+    for archive in (site.cloud.home / "endpoints").glob("mixed-*/artefacts/AllTraffic/model.tar.gz"):
+        archive.write_bytes(b"no longer an archive")
+    site.cloudwatch.set_alarm_state(AlarmName="mixed", StateValue="ALARM", StateReason="a test")
+    after = site.settled("mixed")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("UpdateRollbackFailed", blue)
+    assert "The rollback failed" in after["FailureReason"]
+    assert {site.ask("mixed")["name"] for _ in range(9)} == {blue, green}
+    site.sagemaker.update_endpoint(EndpointName="mixed", EndpointConfigName=site.config("mixed-next"))
+    healed = site.settled("mixed")
+    assert (healed["EndpointStatus"], healed["EndpointConfigName"]) == ("InService", "mixed-next")
+    assert {site.ask("mixed")["name"] for _ in range(6)} == {"mixed-next"}
+
+
+def test_a_role_that_sagemaker_may_not_assume_is_refused(site: Site) -> None:
+    with pytest.raises(ClientError, match="Could not assume role") as caught:
+        site.sagemaker.create_model(
+            ModelName="norole", ExecutionRoleArn="arn:aws:iam::111111111111:role/nobody", PrimaryContainer={"Image": site.image}
+        )
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
 def test_counts_come_from_the_new_config_unless_they_are_retained(site: Site) -> None:
     blue, green = pair(site, "keep", count=1)
     site.sagemaker.update_endpoint_weights_and_capacities(
