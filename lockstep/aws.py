@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 ADMINISTRATOR = "OrganizationAccountAccessRole"
 SESSION_NAME = "lockstep"
 SESSION_SECONDS = 12 * 3600
+# Who acts in the embedded cloud, as the session name of every call: a rehearsal of an approval needs two people.
+PERSON_VARIABLE = "LOCKSTEP_PERSON"
 
 # The one pair of keys that a fresh embedded cloud knows, of its organisation's management account (`local.cloud.accounts`; a test
 # compares them, because importing that module costs a second).
@@ -65,7 +68,8 @@ def local_credentials(account_id: str, region: str, cloud: RunningCloud) -> dict
     caller = boto3.Session(aws_access_key_id=LOCAL_ACCESS_KEY, aws_secret_access_key=LOCAL_SECRET_KEY, region_name=region)
     role = f"arn:aws:iam::{account_id}:role/{ADMINISTRATOR}"
     sts = caller.client("sts", endpoint_url=cloud.url)
-    given = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME, DurationSeconds=SESSION_SECONDS)["Credentials"]
+    person = os.environ.get(PERSON_VARIABLE) or SESSION_NAME
+    given = sts.assume_role(RoleArn=role, RoleSessionName=person, DurationSeconds=SESSION_SECONDS)["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
