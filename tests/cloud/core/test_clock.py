@@ -1,0 +1,130 @@
+"""The clock: it never goes back, changes of speed are seamless, and waits notice when time moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.cloud.clock import Clock
+from local.errors import ClockError
+
+
+class Ticks:
+    """Real time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("tick"), st.floats(0, 1000)),
+        st.tuples(st.just("speed"), st.floats(0.1, 1000)),
+        st.tuples(st.just("advance"), st.floats(0, 100000)),
+        st.tuples(st.just("offset"), st.floats(-1000, 100000)),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_time_never_goes_back(steps: list[tuple[str, float]]) -> None:
+    ticks = Ticks()
+    clock = Clock(real=ticks, ticks=ticks)
+    last = clock.time()
+    for kind, amount in steps:
+        if kind == "tick":
+            ticks.now += amount
+        else:
+            try:
+                clock.set(**{kind: amount})
+            except ClockError:
+                assert kind == "offset"
+        assert clock.time() >= last - 1e-6
+        last = clock.time()
+
+
+@given(st.floats(0.1, 1000), st.floats(0.1, 1000), st.floats(0, 1000))
+def test_a_change_of_speed_moves_no_time(before: float, after: float, passed: float) -> None:
+    ticks = Ticks()
+    clock = Clock(speed=before, real=ticks, ticks=ticks)
+    ticks.now += passed
+    moment = clock.time()
+    clock.set(speed=after)
+    assert clock.time() == pytest.approx(moment, abs=1e-6)
+    ticks.now += 1
+    assert clock.time() == pytest.approx(moment + after, abs=1e-6)
+
+
+@given(st.floats(0.1, 1000), st.floats(0, 100000))
+def test_the_unscaled_line_knows_leaps_but_not_the_speed(speed: float, leap: float) -> None:
+    ticks = Ticks()
+    clock = Clock(speed=speed, real=ticks, ticks=ticks)
+    begin = clock.unscaled()
+    ticks.now += 10
+    clock.set(advance=leap)
+    assert clock.unscaled() - begin == pytest.approx(10 + leap, abs=1e-4)
+
+
+def test_an_offset_starts_time_elsewhere() -> None:
+    clock = Clock(offset=86400)
+    assert clock.time() - time.time() == pytest.approx(86400, abs=1)
+    assert clock.offset == pytest.approx(86400, abs=1)
+
+
+@pytest.mark.parametrize("change", [{"speed": 0}, {"speed": -1}, {"advance": -1}, {"offset": -10}])
+def test_what_would_break_time_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ClockError):
+        Clock().set(**change)
+
+
+@pytest.mark.parametrize("event", [None, threading.Event()])
+def test_a_wait_ends_when_time_is_advanced(event: threading.Event | None) -> None:
+    clock = Clock()
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600, event)))
+    waiter.start()
+    clock.set(advance=7200)
+    waiter.join(10)
+    assert answers == [True]
+
+
+def test_a_wait_ends_early_when_its_event_is_set() -> None:
+    clock = Clock()
+    event = threading.Event()
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600, event)))
+    waiter.start()
+    event.set()
+    waiter.join(10)
+    assert answers == [False]
+
+
+def test_a_closed_clock_lets_all_waits_go() -> None:
+    clock = Clock()
+    answers: list[bool] = []
+    waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600)))
+    waiter.start()
+    clock.close()
+    waiter.join(10)
+    assert answers == [False]
+
+
+def test_calls_are_made_when_due_and_not_when_cancelled() -> None:
+    clock = Clock()
+    made: list[str] = []
+    done = threading.Event()
+    clock.call_later(20, lambda: (made.append("late"), done.set()))
+    clock.call_later(10, lambda: made.append("cancelled")).cancel()
+    assert not done.is_set()
+    clock.set(advance=60)
+    assert done.wait(10)
+    assert made == ["late"]
+    clock.close()
