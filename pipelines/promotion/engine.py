@@ -109,9 +109,11 @@ class Engine:
     def _roll_out(self, job: Job, entry: Entry) -> None:
         """From wherever the promotion is to a known ending, which is recorded in the journal."""
         candidate = self._candidate(job.model_package_arn)
+        cleared = False
         if not entry.facts.get("plan"):
             view = self._look()
             self._clear(candidate, view, entry, job)
+            cleared = True
             made = plan.make(self._outputs, job, candidate, view, now=self._aws.now)
             self._journal.record(entry, **vars(job), plan=made.stored())
         settled = Plan(**entry.facts["plan"])
@@ -131,7 +133,8 @@ class Engine:
             match step:
                 case Step.UPDATE:
                     if not prepared:
-                        self._clear(candidate, view, entry, job)
+                        if not cleared:
+                            self._clear(candidate, view, entry, job)
                         resources.ensure(self._aws, self._outputs, settled, job)
                         resources.await_ok(self._aws, settled.rollback_alarms, pace.pause, self._heartbeat)
                         prepared = True

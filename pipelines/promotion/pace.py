@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from pipelines.promotion.seam import Aws
 
+_SHORTEST = 0.1
+"""Real seconds: a clock that is sped up a thousand times is no reason to flood the service."""
+
 
 class Pace:
     """Sleeps so that about `every` seconds of the service pass.
@@ -19,12 +22,12 @@ class Pace:
         self._every = every
         self._local = local
         self._began = (aws.now, local())
-        self._probing = 0.05
+        self._probing = _SHORTEST / 2
 
     def pause(self) -> None:
         served, passed = self._aws.now - self._began[0], self._local() - self._began[1]
         if served >= 5 and passed > 0:
-            self._aws.sleep(min(self._every, max(0.05, self._every * passed / served)))
+            self._aws.sleep(min(self._every, max(_SHORTEST, self._every * passed / served)))
             return
         self._aws.sleep(self._probing)
         self._probing = min(self._probing * 2, self._every / 2)

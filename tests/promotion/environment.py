@@ -85,7 +85,7 @@ def make_outputs(environment: str = "dev", account: str = "111111111111", source
                 "termination_wait_seconds": 60,
                 "maximum_execution_timeout_seconds": 1200,
                 "minimum_green_invocations": 5,
-                "probe_requests_per_minute": 30,
+                "probe_requests_per_minute": 2,
             },
             "release_alarms": {
                 "error_rate": 0.05,
@@ -98,7 +98,7 @@ def make_outputs(environment: str = "dev", account: str = "111111111111", source
             "promotion": {
                 "approval": "automatic",
                 "journal_table_name": f"{name}-promotions",
-                "lease_seconds": 120,
+                "lease_seconds": 300,
                 "release_prefix": f"{name}-release",
                 "ledger_retention_days": 1,
                 "allow_host_base": True,

@@ -1,0 +1,75 @@
+"""A cloud for each worker that needs one, and processes in which releases run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.promotion.site import Site
+
+SPEED = 800.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Runner:
+    """Runs orders in forks of a process that has everything imported; each may be killed after its n-th AWS call."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        credentials = site.session.get_credentials().get_frozen_credentials()
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {
+            "AWS_ENDPOINT_URL": site.cloud.url,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_SESSION_TOKEN": credentials.token,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": str(ROOT),
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.promotion.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd=ROOT, text=True
+        )
+        assert self._ask({"outputs": site.outputs.model_dump(mode="json")}) == {"ready": True}
+
+    def __call__(self, order: dict[str, str], *, run: str, kill_after: int | None = None) -> dict[str, Any]:
+        """What came of it: {"signal", "calls", and "outcome" or "error", ...}."""
+        return self._ask({"order": order, "run": run, "kill_after": kill_after})
+
+    def release(self, package: str, *, run: str = "run", kill_after: int | None = None) -> dict[str, Any]:
+        return self({"operation": "release", "model_package_arn": package}, run=run, kill_after=kill_after)
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A deployed environment on a fast clock."""
+    from local.cloud.server import running
+
+    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED) as cloud:
+        yield Site(cloud)
+
+
+@pytest.fixture(scope="module")
+def runner(site: Site) -> Iterator[Runner]:
+    made = Runner(site)
+    yield made
+    made.close()
