@@ -24,7 +24,7 @@ URL_TABLES: dict[str, str] = {
     "iam": "local.cloud.iam.urls",
     "cloudwatch": "local.cloud.cloudwatch.urls",
     "application-autoscaling": "local.cloud.autoscaling.urls",
-    "logs": "moto.logs.urls",
+    "logs": "local.cloud.logs.urls",
     "kms": "moto.kms.urls",
     "dynamodb": "moto.dynamodb.urls",
     "sns": "moto.sns.urls",

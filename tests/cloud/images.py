@@ -94,7 +94,8 @@ def _layer(files: Mapping[str, bytes | str]) -> bytes:
 def _upload(ecr: Any, repository: str, blob: bytes) -> None:
     upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
     ecr.upload_layer_part(repositoryName=repository, uploadId=upload, partFirstByte=0, partLastByte=len(blob) - 1, layerPartBlob=blob)
-    ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[_digest(blob)])
+    with contextlib.suppress(ecr.exceptions.LayerAlreadyExistsException):
+        ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[_digest(blob)])
 
 
 def _digest(data: bytes) -> str:

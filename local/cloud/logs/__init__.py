@@ -1,0 +1,1 @@
+"""CloudWatch Logs: moto's storage on the time of the cloud's clock."""
