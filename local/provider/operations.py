@@ -66,7 +66,8 @@ class Request:
             value = self.values.get(template[1:])
             return None if empty_input(value) else to_aws(value, shape, template[1:], self.problems)
         if isinstance(template, Mapping):
-            made = {k: self._template(v, shape.members[k], f"{path}.{k}") for k, v in template.items()}
+            inner = shape.members if shape.type_name == "structure" else dict.fromkeys(template, shape.value)
+            made = {k: self._template(v, inner[k], f"{path}.{k}") for k, v in template.items()}
             kept = {k: v for k, v in made.items() if v is not None}
             return kept if kept or not any(True for _ in references(template)) else None
         if isinstance(template, list):
@@ -122,6 +123,8 @@ def create(api: Api, kind: ResourceType, inputs: Properties) -> tuple[str, Prope
         identity = _identity(api, kind, values, answer)
     known = {**values, "region": api.region}
     try:
+        if kind.after_create:
+            kind.after_create(api, identity, values)
         carried = kind.create.properties()
         if kind.wait:
             wait_for(api, kind, identity, known, kind.wait)

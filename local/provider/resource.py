@@ -148,6 +148,7 @@ class ResourceType:
     normalise: Callable[[Api, Properties], Properties] | None = None
     check: Callable[[Properties, Problems], None] | None = None
     on_create: Callable[[Api, Properties], str] | None = None
+    after_create: Callable[[Api, str, Properties], None] | None = None
     on_read: Callable[[Api, str, Properties], Properties | None] | None = None
     on_update: Callable[[Api, str, Properties, Properties, set[str]], None] | None = None
     on_delete: Callable[[Api, str, Properties], None] | None = None

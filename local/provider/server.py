@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -213,6 +214,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             self._abort_with(context, f"{what}: {error}", message)
         except ProviderError as error:
             self._fail(context, f"{what}: {error}")
+        except Exception as error:
+            traceback.print_exc()
+            self._fail(context, f"{what}: the local aws plugin failed: {type(error).__name__}: {error}")
 
     @staticmethod
     def _fail(context: grpc.ServicerContext, text: str) -> NoReturn:
@@ -258,4 +262,3 @@ def _found_inputs(kind: ResourceType, known: Properties, inputs: Properties, sta
         made["tagsAll"] = state.get("tagsAll", {})
     made["__defaults"] = inputs.get("__defaults", [])
     return {k: v for k, v in made.items() if v is not None}
-

@@ -136,7 +136,12 @@ def test_gateway_and_interface_endpoints(door: Door, vpc: Held, subnet: Held) ->
     table = door.up(door.held("aws:ec2/routeTable:RouteTable", "gateway"), {"vpcId": vpc.identity})
     gateway = door.cycle(
         token,
-        {"vpcId": vpc.identity, "serviceName": "com.amazonaws.us-east-1.s3", "routeTableIds": [table.identity], "policy": json.dumps(policy)},
+        {
+            "vpcId": vpc.identity,
+            "serviceName": "com.amazonaws.us-east-1.s3",
+            "routeTableIds": [table.identity],
+            "policy": json.dumps(policy),
+        },
         {"tags": {"Name": "s3"}},
         name="gateway",
     )

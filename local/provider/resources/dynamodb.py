@@ -71,13 +71,15 @@ def _create(api: Api, inputs: Properties) -> str:
     if inputs.get("tagsAll"):
         params["Tags"] = [{"Key": k, "Value": v} for k, v in sorted(inputs["tagsAll"].items())]
     api.call("dynamodb", "CreateTable", **params)
-    name = str(inputs["name"])
+    return str(inputs["name"])
+
+
+def _complete(api: Api, name: str, inputs: Properties) -> None:
     _settled(api, name)
     if (inputs.get("pointInTimeRecovery") or {}).get("enabled"):
         _recovery(api, name, inputs)
     if (inputs.get("ttl") or {}).get("enabled"):
         _expiry(api, name, inputs["ttl"])
-    return name
 
 
 def _settled(api: Api, name: str) -> None:
@@ -256,6 +258,7 @@ TABLE = ResourceType(
     ),
     check=_check,
     on_create=_create,
+    after_create=_complete,
     on_read=_read,
     on_update=_update,
     on_delete=_delete,

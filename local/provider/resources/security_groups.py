@@ -104,12 +104,14 @@ def _create_group(api: Api, inputs: Properties) -> str:
     if inputs.get("tagsAll"):
         pairs = [{"Key": k, "Value": v} for k, v in sorted(inputs["tagsAll"].items())]
         params["TagSpecifications"] = [{"ResourceType": "security-group", "Tags": pairs}]
-    identity = str(api.call("ec2", "CreateSecurityGroup", **params)["GroupId"])
+    return str(api.call("ec2", "CreateSecurityGroup", **params)["GroupId"])
+
+
+def _first_rules(api: Api, identity: str, inputs: Properties) -> None:
     # A new group lets everything out; one that the program describes lets out what the program says.
     _set_rules(api, identity, "Egress", inputs.get("egress") or [])
     if inputs.get("ingress"):
         _set_rules(api, identity, "Ingress", inputs["ingress"])
-    return identity
 
 
 def _update_group(api: Api, identity: str, old: Properties, new: Properties, changed: set[str]) -> None:
@@ -140,6 +142,7 @@ SECURITY_GROUP = ResourceType(
     outputs=arn("security-group"),
     tags=tags("security-group"),
     on_create=_create_group,
+    after_create=_first_rules,
     on_read=_read_group,
     on_update=_update_group,
     on_delete=_delete_group,
