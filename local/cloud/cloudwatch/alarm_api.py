@@ -155,7 +155,7 @@ def describe(alarm: MetricAlarm) -> dict[str, Any]:
         "AlarmConfigurationUpdatedTimestamp": _time(alarm.configured_at),
         "StateValue": alarm.state,
         "StateReason": alarm.state_reason,
-        "StateUpdatedTimestamp": _time(alarm.evaluated_at or alarm.state_at),
+        "StateUpdatedTimestamp": _time(alarm.state_at),
         "StateTransitionedTimestamp": _time(alarm.state_at),
     }
     if alarm.state_reason_data is not None:

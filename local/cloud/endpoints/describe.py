@@ -56,10 +56,9 @@ def _variant(
     if pending:
         result |= {k: given[k] for k in ("InstanceType", "AcceleratorType") if k in given}
     result |= {k: given[k] for k in ("ManagedInstanceScaling", "RoutingConfig") if k in given}
-    images = fleet.resolved_images if fleet else {}
-    if state.name in images:
-        specified, resolved = images[state.name]
-        result["DeployedImages"] = [{"SpecifiedImage": specified, "ResolvedImage": resolved, "ResolutionTime": config.created}]
+    if fleet is not None and state.name in fleet.resolved_images:
+        specified, resolved = fleet.resolved_images[state.name]
+        result["DeployedImages"] = [{"SpecifiedImage": specified, "ResolvedImage": resolved, "ResolutionTime": fleet.resolved_at}]
     if status is not None:
         result["VariantStatus"] = [status.describe()]
     return result

@@ -62,6 +62,7 @@ class Fleet:
         }
         self.active: Counts | None = None
         self.desired: Counts = {}
+        self.resolved_at = config.created
 
     @property
     def resolved_images(self) -> dict[str, tuple[str, str]]:
@@ -97,6 +98,7 @@ class Fleet:
         for artefact in self._artefacts.values():
             if artefact.image is None:
                 artefact.fetch()
+                self.resolved_at = self._cloud.clock.now()
         self.desired = {**self.desired, **counts}
         with self._lock:
             wanted = [v for v, n in counts.items() for _ in range(n - len(self._instances[v]))]

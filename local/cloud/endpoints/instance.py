@@ -21,6 +21,7 @@ PING_TIMEOUT = 2.0
 """Seconds in which /ping has to answer [developer guide: your own inference code]."""
 
 PING_PAUSE = 0.05
+PORT_HELD = 600.0
 INVOCATION_TIMEOUT = 60.0
 RACE_SECONDS = 0.02
 """A kept connection that ends within this time of being used was closed by the server as idle."""
@@ -46,10 +47,18 @@ class Broken(Exception):
     """The connection ended, or nothing came in time, after the request was sent."""
 
 
+_handed_out: dict[int, float] = {}
+_handing_out = threading.Lock()
+
+
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
+    """A port that nothing listens on, and that was not given to another instance which is still starting."""
     while True:
         port = random.choice(PORTS)
+        with _handing_out:
+            if time.monotonic() - _handed_out.get(port, -PORT_HELD) < PORT_HELD:
+                continue
+            _handed_out[port] = time.monotonic()
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
