@@ -32,6 +32,7 @@ _SEE_NETWORK = [
 ]
 _READ_ENDPOINT = ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"]
 _READ_OBJECTS = ["s3:GetObject", "s3:GetObjectVersion"]
+_WRITE_OBJECTS = ["s3:AbortMultipartUpload", "s3:PutObject"]
 _WRITE_KEY = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
 _READ_KEY = ["kms:Decrypt", "kms:DescribeKey"]
 
@@ -80,7 +81,7 @@ def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
     return [
         _objects(site, "ReadData", _READ_OBJECTS, "data"),
         _objects(site, "WriteFeatures", ["s3:PutObject"], "data", "features"),
-        _objects(site, "UseArtefacts", [*_READ_OBJECTS, "s3:PutObject"], "artefacts"),
+        _objects(site, "UseArtefacts", [*_READ_OBJECTS, *_WRITE_OBJECTS], "artefacts"),
         _objects(site, "ReadLedger", _READ_OBJECTS, "ledger"),
         _buckets(site, "data", "artefacts", "ledger"),
         statement("WriteWithKeys", _WRITE_KEY, [keys.data, keys.artefacts]),
@@ -96,7 +97,7 @@ def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
             condition={"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": approvals}},
         ),
         statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
-        statement("FindChampion", _READ_ENDPOINT, _endpoint_parts(site)),
+        statement("FindChampion", [*_READ_ENDPOINT, "sagemaker:ListTags"], _endpoint_parts(site)),
         statement(
             "UseFeatures",
             ["sagemaker:BatchGetRecord", "sagemaker:DescribeFeatureGroup", "sagemaker:GetRecord", "sagemaker:PutRecord"],
@@ -128,7 +129,7 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
     releases = [names.arn("sagemaker", f"{kind}/{names.release_prefix}*") for kind in ("model", "endpoint-config")]
     return [
         _objects(site, "ReadData", _READ_OBJECTS, "data"),
-        _objects(site, "UseArtefacts", [*_READ_OBJECTS, "s3:PutObject"], "artefacts"),
+        _objects(site, "UseArtefacts", [*_READ_OBJECTS, *_WRITE_OBJECTS], "artefacts"),
         _objects(site, "WriteLedger", [*_READ_OBJECTS, "s3:GetObjectRetention", "s3:PutObject"], "ledger"),
         _buckets(site, "data", "artefacts", "ledger"),
         statement(
@@ -169,7 +170,7 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
         statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
         statement(
             "WatchReleases",
-            ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"],
+            ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
             names.arn("cloudwatch", f"alarm:{names.release_prefix}*"),
         ),
         statement("SeeHealth", ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"]),
