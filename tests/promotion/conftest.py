@@ -60,11 +60,12 @@ class Runner:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A deployed environment on a fast clock."""
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A deployed environment on a fast clock; a module's CLOCK_OFFSET sets that clock ahead of this machine's."""
     from local.cloud.server import running
 
-    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED) as cloud:
+    offset = getattr(request.module, "CLOCK_OFFSET", 0.0)
+    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED, offset=offset) as cloud:
         yield Site(cloud)
 
 

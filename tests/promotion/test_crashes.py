@@ -7,7 +7,6 @@ tests, so that workers can take them.
 from __future__ import annotations
 
 import signal
-from typing import Any
 
 import pytest
 

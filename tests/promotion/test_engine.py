@@ -247,10 +247,14 @@ def test_killed_long_ago_the_next_run_still_knows_that_its_update_was_made() -> 
     for fails in (False, True):
         world, order = prepared("release", fails)
         former = world.live
-        world.traffic = 10
+        aws = FakeAws(world)
+
+        def kill_after_update(number: int, aws: FakeAws = aws) -> None:
+            if aws.calls[-1] == "UpdateEndpoint":
+                aws.kill_after = number
+
+        aws.on_call = kill_after_update
         with pytest.raises(Killed):
-            aws = FakeAws(world)
-            aws.on_call = lambda n, aws=aws: setattr(aws, "kill_after", n if aws.calls[-1] == "UpdateEndpoint" else None)  # type: ignore[misc]
             Engine(aws, world.outputs, run="killed").execute(order)
         world.advance(7200)
         outcome = run(world, order, run="resumed")
