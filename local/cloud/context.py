@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from local.cloud.accounts import Accounts, Caller, Credentials, existing_role, role_session, root_of
 from local.cloud.clock import Clock
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from local.cloud.dispatch.call import Call
 
 FastHandler = Callable[[HttpRequest, "re.Match[str]"], HttpResponse]
+
+
+# Reading the description of a service costs more than most calls to it; sessions share what was read.
+_LOADER = create_loader()
 
 
 class Events(Protocol):
@@ -53,7 +59,9 @@ class CloudSession(boto3.Session):
     """A boto3 session whose clients talk to this cloud."""
 
     def __init__(self, url: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        core = botocore.session.Session()
+        core.register_component("data_loader", _LOADER)
+        super().__init__(botocore_session=core, **kwargs)
         self._url = url
 
     def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:

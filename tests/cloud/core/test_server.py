@@ -93,7 +93,12 @@ def test_state_is_gone_with_the_cloud(tmp_path: Path) -> None:
         ("sagemaker", "list_hubs", {}, "sagemaker:ListHubs"),
         ("ec2", "describe_fast_launch_images", {}, "ec2:DescribeFastLaunchImages"),
         ("braket", "search_jobs", {"filters": []}, "braket:SearchJobs"),
-        ("cloudwatch", "get_insight_rule_report", {"RuleName": "x", "StartTime": 0, "EndTime": 1, "Period": 1}, "cloudwatch:GetInsightRuleReport"),
+        (
+            "cloudwatch",
+            "get_insight_rule_report",
+            {"RuleName": "x", "StartTime": 0, "EndTime": 1, "Period": 1},
+            "cloudwatch:GetInsightRuleReport",
+        ),
         ("kms", "derive_shared_secret", {"KeyId": "x", "KeyAgreementAlgorithm": "ECDH", "PublicKey": b"x"}, "kms:DeriveSharedSecret"),
     ],
 )
@@ -123,7 +128,11 @@ def test_accounts_do_not_see_each_other(cloud: Cloud) -> None:
 
 def management(cloud: Cloud) -> Any:
     return boto3.client(
-        "sts", endpoint_url=cloud.url, region_name=REGION, aws_access_key_id=BOOTSTRAP_ACCESS_KEY, aws_secret_access_key=BOOTSTRAP_SECRET_KEY
+        "sts",
+        endpoint_url=cloud.url,
+        region_name=REGION,
+        aws_access_key_id=BOOTSTRAP_ACCESS_KEY,
+        aws_secret_access_key=BOOTSTRAP_SECRET_KEY,
     )
 
 
@@ -150,7 +159,9 @@ def test_the_management_account_reaches_every_account(cloud: Cloud) -> None:
 
 
 def test_unknown_credentials_are_refused(cloud: Cloud) -> None:
-    client = boto3.client("s3", endpoint_url=cloud.url, region_name=REGION, aws_access_key_id="AKIAAAAAAAAAAAAAAAAA", aws_secret_access_key="x")
+    client = boto3.client(
+        "s3", endpoint_url=cloud.url, region_name=REGION, aws_access_key_id="AKIAAAAAAAAAAAAAAAAA", aws_secret_access_key="x"
+    )
     with pytest.raises(ClientError, match="InvalidClientTokenId|InvalidAccessKeyId"):
         client.list_buckets()
 
@@ -170,7 +181,9 @@ def test_a_role_is_assumed_by_whom_it_trusts(cloud: Cloud, principal: Any, allow
     role = cloud.session(ACCOUNT, REGION).client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     sts = cloud.session(OTHER, REGION).client("sts")
     if allowed:
-        assert sts.assume_role(RoleArn=role, RoleSessionName="me")["AssumedRoleUser"]["Arn"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/r/")
+        assert sts.assume_role(RoleArn=role, RoleSessionName="me")["AssumedRoleUser"]["Arn"].startswith(
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/r/"
+        )
     else:
         with pytest.raises(ClientError, match="AccessDenied.*is not authorized to perform: sts:AssumeRole on resource"):
             sts.assume_role(RoleArn=role, RoleSessionName="me")
