@@ -26,11 +26,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pipeline": ("lockstep.commands.pipeline", "Compile, run and watch pipelines."),
     "models": ("lockstep.commands.models", "List the model packages of an environment."),
     "promote": ("lockstep.commands.promote", "Promote a model package from one environment to the next."),
-    "approve": ("lockstep.commands.approve", "Approve a model package for release."),
-    "redeploy": ("lockstep.commands.redeploy", "Release the present model again, with the present serving spec."),
-    "restore": ("lockstep.commands.restore", "Put the ledger's last release back on an endpoint that lost it."),
+    "approve": ("lockstep.commands.approve", "Approve a model package, which starts its release, and watch that."),
+    "redeploy": (
+        "lockstep.commands.redeploy",
+        "Release the present model again, blue-green, with the serving spec as the stack file now says.",
+    ),
+    "restore": ("lockstep.commands.restore", "Put the ledger's last release back on an endpoint that was recreated."),
     "rollback": ("lockstep.commands.rollback", "Release the model that served before."),
-    "status": ("lockstep.commands.status", "Show what serves where, and what is under way."),
+    "status": ("lockstep.commands.status", "Show what serves in each environment, since when, and what is under way."),
     "invoke": ("lockstep.commands.invoke", "Send a request to an environment's endpoint."),
     "demo": ("lockstep.commands.demo", "Run the whole path on the embedded cloud: three environments, one model, two promotions."),
 }
