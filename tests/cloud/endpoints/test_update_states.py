@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -88,13 +90,13 @@ def test_a_good_canary_goes_through_its_stages_and_serves(site: Site) -> None:
     pending = until(baking(site, "good"))
     assert "Baking for 3600 seconds (WaitIntervalInSeconds) with traffic enabled on canary" in str(pending)
     assert {site.ask("good")["name"] for _ in range(8)} == {blue, green}
-    for refused in (
-        lambda: site.sagemaker.update_endpoint(EndpointName="good", EndpointConfigName=green),
-        lambda: site.sagemaker.delete_endpoint(EndpointName="good"),
-        lambda: site.sagemaker.update_endpoint_weights_and_capacities(
-            EndpointName="good", DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
-        ),
-    ):
+    changes = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+    refusals: list[Callable[[], Any]] = [
+        partial(site.sagemaker.update_endpoint, EndpointName="good", EndpointConfigName=green),
+        partial(site.sagemaker.delete_endpoint, EndpointName="good"),
+        partial(site.sagemaker.update_endpoint_weights_and_capacities, EndpointName="good", DesiredWeightsAndCapacities=changes),
+    ]
+    for refused in refusals:
         with pytest.raises(ClientError, match=r'Cannot update in-progress endpoint "arn:aws:sagemaker:.*:endpoint/good"'):
             refused()
     skip_bakes(site, "good")
@@ -237,6 +239,60 @@ def test_a_rollback_that_fails_serves_a_mix_and_the_next_update_heals_it(site: S
     healed = site.settled("mixed")
     assert (healed["EndpointStatus"], healed["EndpointConfigName"]) == ("InService", "mixed-next")
     assert {site.ask("mixed")["name"] for _ in range(6)} == {"mixed-next"}
+
+
+@pytest.mark.parametrize(("switch", "serves"), [("ignore", "green"), ("rollback", "blue")])
+def test_an_alarm_that_does_not_exist_is_a_switch(site: Site, switch: Any, serves: str) -> None:
+    name = f"lost-{serves}"
+    pair(site, name, count=1)
+    site.serving(name).switches = Switches(missing_alarm=switch)
+    site.sagemaker.update_endpoint(
+        EndpointName=name, EndpointConfigName=f"{name}-green", DeploymentConfig=canary(60, 0, alarms=("nobody",))
+    )
+    assert site.settled(name)["EndpointConfigName"] == f"{name}-{serves}"
+
+
+def test_a_deleted_endpoint_is_gone_with_its_processes(site: Site) -> None:
+    site.endpoint("gone", site.config("gone", count=2))
+    processes = [i.process for _, i in site.serving("gone").fleet.everyone()]
+    assert [p.poll() for p in processes] == [None, None]
+    site.sagemaker.delete_endpoint(EndpointName="gone")
+
+    def missing() -> str:
+        try:
+            site.sagemaker.describe_endpoint(EndpointName="gone")
+        except ClientError as error:
+            return str(error.response["Error"]["Message"])
+        return ""
+
+    assert until(missing) == 'Could not find endpoint "arn:aws:sagemaker:us-east-1:111111111111:endpoint/gone".'
+    assert all(p.poll() is not None for p in processes)
+    assert not list((site.cloud.home / "endpoints").glob("gone-*"))
+
+
+def test_eventbridge_hears_of_every_step(site: Site) -> None:
+    sqs, events = site.session.client("sqs"), site.session.client("events")
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    queue = sqs.create_queue(QueueName="endpoints", Attributes={"Policy": policy})["QueueUrl"]
+    events.put_rule(Name="endpoints", EventPattern=json.dumps({"source": ["aws.sagemaker"], "detail": {"EndpointName": ["told"]}}))
+    events.put_targets(Rule="endpoints", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:111111111111:endpoints"}])
+    _, green = pair(site, "told", count=1)
+    site.sagemaker.update_endpoint(EndpointName="told", EndpointConfigName=green, DeploymentConfig=canary(60, 60))
+    site.settled("told")
+    seen: set[tuple[str, str]] = set()
+
+    def heard() -> bool:
+        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            event = json.loads(message["Body"])
+            pending = event["detail"].get("PendingDeploymentSummary")
+            status = pending["ProductionVariants"][0]["VariantStatus"][0]["Status"] if pending else event["detail"]["EndpointStatus"]
+            seen.add((event["detail-type"].removeprefix("SageMaker Endpoint "), status))
+        return ("State Change", "IN_SERVICE") in seen and len(seen) >= 7
+
+    until(heard)
+    steps = {"Creating", "ActivatingTraffic", "Baking", "Deleting"}
+    assert seen == {("Deployment State Change", s) for s in steps} | {("State Change", s) for s in ("CREATING", "UPDATING", "IN_SERVICE")}
 
 
 def test_a_role_that_sagemaker_may_not_assume_is_refused(site: Site) -> None:
