@@ -29,14 +29,13 @@ class LogsClient(Protocol):
 class LogStream:
     """One log stream; call it with a line. Lines reach CloudWatch Logs in order, within about a tenth of a second."""
 
-    def __init__(self, client: LogsClient, group: str, name: str, path: Path, now: Callable[[], float], wake: Callable[[], None]) -> None:
+    def __init__(self, client: LogsClient, group: str, name: str, path: Path, shipper: LogShipper) -> None:
         self.group = group
         self.name = name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
         self._client = client
-        self._now = now
-        self._wake = wake
+        self._shipper = shipper
         self._lines: list[tuple[int, str]] = []
         self._guard = threading.Lock()
         self._sending = threading.Lock()
@@ -47,13 +46,13 @@ class LogStream:
             if not self._file.closed:
                 self._file.write(line + "\n")
                 self._file.flush()
-            self._lines.append((int(self._now() * 1000), line))
-        self._wake()
+            self._lines.append((int(self._shipper.now() * 1000), line))
+        self._shipper.pending.set()
 
     def flush(self) -> None:
         """Send what has gathered. A refusal is logged and no more: output of a job is not worth the job's failure."""
         with self._sending:
-            while batch := self._take():
+            while (batch := self._take()) and not self._shipper.closed.is_set():
                 try:
                     self._make()
                     events = [{"timestamp": stamp, "message": line or " "} for stamp, line in batch]
@@ -100,16 +99,16 @@ class LogShipper:
         """`client(account, region)` gives a CloudWatch Logs client; `now()` the cloud's time, seconds since the epoch."""
         self.folder = folder
         self._client = client
-        self._now = now
+        self.now = now
         self._streams: list[LogStream] = []
         self._guard = threading.Lock()
-        self._pending = threading.Event()
-        self._closed = threading.Event()
+        self.pending = threading.Event()
+        self.closed = threading.Event()
         self._thread: threading.Thread | None = None
 
     def stream(self, account: str, region: str, group: str, name: str) -> LogStream:
         path = self.folder / account / group.strip("/") / f"{name}.log"
-        stream = LogStream(self._client(account, region), group, name, path, self._now, self._pending.set)
+        stream = LogStream(self._client(account, region), group, name, path, self)
         with self._guard:
             self._streams.append(stream)
             if self._thread is None:
@@ -124,14 +123,14 @@ class LogShipper:
         stream.close()
 
     def close(self) -> None:
-        self._closed.set()
-        self._pending.set()
+        self.closed.set()
+        self.pending.set()
 
     def _run(self) -> None:
-        while not self._closed.is_set():
-            self._pending.wait()
-            self._closed.wait(LINGER)
-            self._pending.clear()
+        while not self.closed.is_set():
+            self.pending.wait()
+            self.closed.wait(LINGER)
+            self.pending.clear()
             with self._guard:
                 streams = list(self._streams)
             for stream in streams:

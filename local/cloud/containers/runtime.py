@@ -135,8 +135,10 @@ class ContainerRuntime:
         self.logs.finish(stream)
 
     def close(self) -> None:
-        """End the log threads; the processes themselves end with the cloud's."""
+        """End the log thread; the processes themselves end with the cloud's."""
         self.logs.close()
+        with _making:
+            _runtimes.pop(self._cloud, None)
 
     def _environment(
         self, prepared: PreparedImage, given: Mapping[str, str], base_dir: Path, scratch: Path

@@ -60,13 +60,15 @@ class JobRunner:
     def close(self) -> None:
         """The cloud goes: whoever waits for a slot gives up. Processes end with the cloud's."""
         self._slots.wake()
+        with _making:
+            _runners.pop(self._cloud, None)
 
     def _run(self, job: Job) -> None:
         job.publish()
         if not self._slots.acquire(lambda: job.stop_requested.is_set() or self._cloud.closing.is_set()):
             self._end(job, "Stopped")
             return
-        folder = self._cloud.home / "jobs" / job.account / f"{job.resource}-{job.name}"
+        folder = self._cloud.home / "jobs" / f"{job.account}-{job.region}" / f"{job.resource}-{job.name}"
         try:
             status = self._carry_out(job, folder)
         except (JobFailed, ImageError, TransferError, RoleNotAssumable) as error:
@@ -103,7 +105,7 @@ class JobRunner:
         job.write_config(base, _translation(base, prepared))
         job.download(s3, base)
         exit_status = self._run_process(job, runtime, prepared, base)
-        if exit_status is None:
+        if exit_status is None or self._cloud.closing.is_set():
             return "Stopped"
         job.read_message(base)
         ended_by_us = job.stop_requested.is_set() or job.timed_out
