@@ -147,7 +147,8 @@ class RegistryOps(TagOps):
             metadata = {**record.get("CustomerMetadataProperties", {}), **request.get("CustomerMetadataProperties", {})}
             for key in request.get("CustomerMetadataPropertiesToRemove", []):
                 metadata.pop(key, None)
-            record["CustomerMetadataProperties"] = _metadata(metadata)
+            if metadata or "CustomerMetadataProperties" in record:
+                record["CustomerMetadataProperties"] = _metadata(metadata)
             if request.get("AdditionalInferenceSpecificationsToAdd"):
                 record["AdditionalInferenceSpecifications"] = [
                     *record.get("AdditionalInferenceSpecifications", []),

@@ -162,7 +162,7 @@ def test_unknown_credentials_are_refused(cloud: Cloud) -> None:
     client = boto3.client(
         "s3", endpoint_url=cloud.url, region_name=REGION, aws_access_key_id="AKIAAAAAAAAAAAAAAAAA", aws_secret_access_key="x"
     )
-    with pytest.raises(ClientError, match="InvalidClientTokenId|InvalidAccessKeyId"):
+    with pytest.raises(ClientError, match=r"InvalidClientTokenId|InvalidAccessKeyId"):
         client.list_buckets()
 
 
@@ -185,5 +185,5 @@ def test_a_role_is_assumed_by_whom_it_trusts(cloud: Cloud, principal: Any, allow
             f"arn:aws:sts::{ACCOUNT}:assumed-role/r/"
         )
     else:
-        with pytest.raises(ClientError, match="AccessDenied.*is not authorized to perform: sts:AssumeRole on resource"):
+        with pytest.raises(ClientError, match=r"AccessDenied.*is not authorized to perform: sts:AssumeRole on resource"):
             sts.assume_role(RoleArn=role, RoleSessionName="me")

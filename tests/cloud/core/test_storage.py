@@ -1,0 +1,184 @@
+"""What promotion and infrastructure lean on in S3, DynamoDB, ECR and EC2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud.context import Cloud
+from tests.cloud.aws import ACCOUNT, REGION, Clients
+
+WRITERS = 8
+
+
+def code(call: Any, **arguments: Any) -> str:
+    """The error code of a call, or "" where it succeeds."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""
+
+
+def test_one_of_many_writers_creates_an_object(aws: Clients) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="once-only")
+    with ThreadPoolExecutor(WRITERS) as pool:
+        answers = list(pool.map(lambda _: code(s3.put_object, Bucket="once-only", Key="k", Body=b"x", IfNoneMatch="*"), range(WRITERS)))
+    assert sorted(answers) == ["", *["PreconditionFailed"] * (WRITERS - 1)]
+
+
+def test_one_of_many_writers_takes_a_lease(aws: Clients) -> None:
+    table = aws("dynamodb")
+    table.create_table(
+        TableName="journal",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "promotion_id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "promotion_id", "AttributeType": "S"}],
+    )
+
+    def take(holder: int) -> str:
+        item = {"promotion_id": {"S": "LEASE"}, "holder": {"N": str(holder)}}
+        return code(table.put_item, TableName="journal", Item=item, ConditionExpression="attribute_not_exists(promotion_id)")
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        answers = list(pool.map(take, range(WRITERS)))
+    assert sorted(answers) == ["", *["ConditionalCheckFailedException"] * (WRITERS - 1)]
+
+
+def test_no_conditional_count_is_lost(aws: Clients) -> None:
+    table = aws("dynamodb")
+    table.create_table(
+        TableName="fence",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+    )
+    table.put_item(TableName="fence", Item={"k": {"S": "token"}, "n": {"N": "0"}})
+
+    def bump(_: int) -> int:
+        won = 0
+        for _ in range(5):
+            held = table.get_item(TableName="fence", Key={"k": {"S": "token"}}, ConsistentRead=True)["Item"]["n"]["N"]
+            won += not code(
+                table.update_item,
+                TableName="fence",
+                Key={"k": {"S": "token"}},
+                UpdateExpression="SET n = n + :one",
+                ConditionExpression="n = :held",
+                ExpressionAttributeValues={":one": {"N": "1"}, ":held": {"N": held}},
+            )
+        return won
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        wins = sum(pool.map(bump, range(WRITERS)))
+    assert int(table.get_item(TableName="fence", Key={"k": {"S": "token"}})["Item"]["n"]["N"]) == wins > 0
+
+
+def test_a_locked_version_stays(cloud: Cloud) -> None:
+    s3 = cloud.session(ACCOUNT, REGION).client("s3")
+    s3.create_bucket(Bucket="ledger", ObjectLockEnabledForBucket=True)
+    until = cloud.clock.now() + timedelta(days=30)
+    governed = {"Bucket": "ledger", "Key": "governed"}
+    kept = {"Bucket": "ledger", "Key": "kept"}
+    governed["VersionId"] = s3.put_object(**governed, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    kept["VersionId"] = s3.put_object(**kept, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    assert code(s3.delete_object, **governed) == "AccessDenied"
+    assert code(s3.delete_object, **kept, BypassGovernanceRetention=True) == "AccessDenied"
+    assert code(s3.delete_object, **governed, BypassGovernanceRetention=True) == ""
+    with pytest.raises(ClientError):
+        s3.head_object(**governed)
+    assert s3.head_object(**kept)["ObjectLockMode"] == "COMPLIANCE"
+
+
+def upload(ecr: Any, data: bytes) -> str:
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    upload_id = ecr.initiate_layer_upload(repositoryName="work")["uploadId"]
+    ecr.upload_layer_part(repositoryName="work", uploadId=upload_id, partFirstByte=0, partLastByte=len(data) - 1, layerPartBlob=data)
+    ecr.complete_layer_upload(repositoryName="work", uploadId=upload_id, layerDigests=[digest])
+    return digest
+
+
+def manifest(config: str, layer: str, note: str = "") -> str:
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer, "size": 5}],
+            "annotations": {"note": note},
+        }
+    )
+
+
+def test_an_image_is_what_its_digest_says(cloud: Cloud) -> None:
+    ecr = cloud.session(ACCOUNT, REGION).client("ecr")
+    ecr.create_repository(repositoryName="work", imageTagMutability="IMMUTABLE")
+    place = {"repositoryName": "work"}
+    config, layer = upload(ecr, b"{}"), upload(ecr, b"layer")
+    text = manifest(config, layer)
+    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    assert ecr.put_image(**place, imageManifest=text, imageTag="one")["image"]["imageId"] == {"imageDigest": digest, "imageTag": "one"}
+    (found,) = ecr.batch_get_image(**place, imageIds=[{"imageDigest": digest}])["images"]
+    assert found["imageManifest"] == text
+    (detail,) = ecr.describe_images(**place)["imageDetails"]
+    assert (detail["imageDigest"], detail["imageTags"], detail["imageSizeInBytes"]) == (digest, ["one"], 7)
+    url = ecr.get_download_url_for_layer(**place, layerDigest=layer)["downloadUrl"]
+    assert urllib.request.urlopen(url, timeout=10).read() == b"layer"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(url[:-4] + "0000", timeout=10)
+    assert code(ecr.put_image, **place, imageManifest=text, imageTag="one") == "ImageAlreadyExistsException"
+    assert code(ecr.put_image, **place, imageManifest=manifest(config, layer, "two"), imageTag="one") == "ImageTagAlreadyExistsException"
+    assert code(ecr.put_image, **place, imageManifest=text, imageDigest="sha256:" + "0" * 64) == "ImageDigestDoesNotMatchException"
+    missing = "sha256:" + "1" * 64
+    assert code(ecr.put_image, **place, imageManifest=manifest(config, missing), imageTag="two") == "LayersNotFoundException"
+    assert code(ecr.get_download_url_for_layer, **place, layerDigest=missing) == "LayersNotFoundException"
+    assert code(upload, ecr=ecr, data=b"layer") == "LayerAlreadyExistsException"
+
+
+def test_rules_of_security_groups(cloud: Cloud) -> None:
+    ec2 = cloud.session(ACCOUNT, REGION).client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.10.0.0/16")["Vpc"]["VpcId"]
+    one, two = (ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"] for name in ("one", "two"))
+    permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": two, "Description": "from two"}]}
+    rule = ec2.authorize_security_group_ingress(GroupId=one, IpPermissions=[permission])["SecurityGroupRules"][0]
+    assert rule["Description"] == "from two"
+    place = {"SecurityGroupRuleId": rule["SecurityGroupRuleId"]}
+    wanted = {"IpProtocol": "-1", "CidrIpv4": "10.0.0.0/8", "Description": "all"}
+    ec2.modify_security_group_rules(GroupId=one, SecurityGroupRules=[{**place, "SecurityGroupRule": wanted}])
+    (found,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=list(place.values()))["SecurityGroupRules"]
+    assert (found["IpProtocol"], found["CidrIpv4"], found["Description"]) == ("-1", "10.0.0.0/8", "all")
+    assert "ReferencedGroupInfo" not in found
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=one, SecurityGroupRuleDescriptions=[{**place, "Description": "new"}])
+    (found,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=list(place.values()))["SecurityGroupRules"]
+    assert found["Description"] == "new"
+
+
+def test_a_gateway_endpoint_follows_its_route_tables(cloud: Cloud) -> None:
+    ec2 = cloud.session(ACCOUNT, REGION).client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.10.0.0/16")["Vpc"]["VpcId"]
+    first, second = (ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"] for _ in range(2))
+    service = f"com.amazonaws.{REGION}.s3"
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Gateway", RouteTableIds=[first])["VpcEndpoint"][
+        "VpcEndpointId"
+    ]
+
+    def routed() -> list[bool]:
+        tables = [ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"] for table in (first, second)]
+        return [any(route.get("GatewayId") == endpoint for route in routes) for routes in tables]
+
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddRouteTableIds=[second])
+    assert routed() == [True, True]
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, RemoveRouteTableIds=[first])
+    assert routed() == [False, True]
+    assert ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])["Unsuccessful"] == []
+    assert routed() == [False, False]
+    assert code(ec2.describe_vpc_endpoints, VpcEndpointIds=[endpoint]) == "InvalidVpcEndpointId.NotFound"

@@ -1,0 +1,141 @@
+"""Events reach the targets of the rules that want them: pipelines, topics, queues."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud.context import Cloud, CloudSession
+from tests.cloud.aws import ACCOUNT, REGION, Clients
+
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:seen"
+DEADLINE = 20.0
+
+
+def until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + DEADLINE
+    while not (found := look()):
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.05)
+    return found
+
+
+def allow(service: str, action: str, resource: str, rule: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]})
+
+
+def rule(session: CloudSession, pattern: dict[str, Any], **target: Any) -> str:
+    events = session.client("events")
+    arn: str = events.put_rule(Name="wanted", EventPattern=json.dumps(pattern))["RuleArn"]
+    events.put_targets(Rule="wanted", Targets=[{"Id": "1", **target}])
+    return arn
+
+
+def queue(session: CloudSession, rule_arn: str) -> Any:
+    sqs = session.client("sqs")
+    url = sqs.create_queue(QueueName="seen")["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": allow("events.amazonaws.com", "sqs:SendMessage", QUEUE, rule_arn)})
+    return lambda: [
+        json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    ]
+
+
+def test_an_approval_reaches_a_queue(cloud: Cloud) -> None:
+    session = cloud.session(ACCOUNT, REGION)
+    wanted = {"source": ["aws.sagemaker"], "detail": {"ModelPackageGroupName": ["mortgage"], "ModelApprovalStatus": ["Approved"]}}
+    messages = queue(session, rule(session, wanted, Arn=QUEUE))
+    sagemaker = session.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="mortgage")
+    arn = sagemaker.create_model_package(ModelPackageGroupName="mortgage")["ModelPackageArn"]
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    (event,) = until(messages)
+    assert event["detail-type"] == "SageMaker Model Package State Change"
+    assert event["resources"] == [arn]
+    assert event["account"] == ACCOUNT
+    assert event["detail"]["ModelPackageArn"] == arn
+    assert event["detail"]["ModelPackageVersion"] == 1
+    assert event["detail"]["UpdatedModelPackageFields"] == ["ModelApprovalStatus"]
+
+
+def test_a_rule_starts_a_pipeline_with_values_of_the_event(cloud: Cloud) -> None:
+    session = cloud.session(ACCOUNT, REGION)
+    iam = session.client("iam")
+
+    def role(service: str) -> str:
+        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        arn: str = iam.create_role(RoleName=service.split(".")[0], AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        return arn
+
+    definition = {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": [{"Name": "ModelPackageArn", "Type": "String", "DefaultValue": ""}],
+        "Steps": [{"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": {"Get": "Parameters.ModelPackageArn"}}}],
+    }
+    sagemaker = session.client("sagemaker")
+    pipeline = sagemaker.create_pipeline(
+        PipelineName="release",
+        PipelineDefinition=json.dumps(definition),
+        RoleArn=role("sagemaker.amazonaws.com"),
+        ClientRequestToken="t" * 32,
+    )["PipelineArn"]
+    parameters = [{"Name": "ModelPackageArn", "Value": "$.detail.ModelPackageArn"}]
+    rule(
+        session,
+        {"detail": {"ModelApprovalStatus": ["Approved"]}},
+        Arn=pipeline,
+        RoleArn=role("events.amazonaws.com"),
+        SageMakerPipelineParameters={"PipelineParameterList": parameters},
+    )
+    sagemaker.create_model_package_group(ModelPackageGroupName="mortgage")
+    arn = sagemaker.create_model_package(ModelPackageGroupName="mortgage", ModelApprovalStatus="Approved")["ModelPackageArn"]
+    (execution,) = until(lambda: sagemaker.list_pipeline_executions(PipelineName="release")["PipelineExecutionSummaries"])
+    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])["PipelineParameters"]
+    assert given == [{"Name": "ModelPackageArn", "Value": arn}]
+
+
+def test_a_queue_that_does_not_allow_it_gets_nothing_until_it_does(cloud: Cloud) -> None:
+    session = cloud.session(ACCOUNT, REGION)
+    sqs = session.client("sqs")
+    url = sqs.create_queue(QueueName="seen")["QueueUrl"]
+    arn = rule(session, {"source": ["mine"]}, Arn=QUEUE)
+    session.client("events").put_events(Entries=[{"Source": "mine", "DetailType": "x", "Detail": "{}"}])
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": allow("events.amazonaws.com", "sqs:SendMessage", QUEUE, arn)})
+    session.client("events").put_events(Entries=[{"Source": "mine", "DetailType": "y", "Detail": "{}"}])
+    messages = until(lambda: sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"))
+    assert "y" in {json.loads(message["Body"])["detail-type"] for message in messages}
+
+
+def test_bad_events_and_patterns_are_refused(cloud: Cloud) -> None:
+    events = cloud.session(ACCOUNT, REGION).client("events")
+    answer = events.put_events(
+        Entries=[{"Source": "mine", "DetailType": "x", "Detail": "{"}, {"Source": "aws.sagemaker", "DetailType": "x", "Detail": "{}"}]
+    )
+    assert answer["FailedEntryCount"] == 2
+    assert [entry["ErrorCode"] for entry in answer["Entries"]] == ["MalformedDetail", "NotAuthorizedForSourceException"]
+    with pytest.raises(ClientError, match="InvalidEventPatternException"):
+        events.put_rule(Name="bad", EventPattern='{"source": "x"}')
+
+
+def test_patterns_on_any_aws(aws: Clients) -> None:
+    event = {
+        "id": "1",
+        "detail-type": "t",
+        "source": "mine",
+        "account": "1",
+        "time": "2026-01-01T00:00:00Z",
+        "region": REGION,
+        "resources": [],
+        "detail": {"a": 1},
+    }
+    test = aws("events").test_event_pattern
+    assert test(EventPattern='{"detail": {"a": [1]}}', Event=json.dumps(event))["Result"]
+    assert not test(EventPattern='{"detail": {"a": [2]}}', Event=json.dumps(event))["Result"]
