@@ -26,7 +26,7 @@ URL_TABLES: dict[str, str] = {
     "application-autoscaling": "local.cloud.autoscaling.urls",
     "logs": "local.cloud.logs.urls",
     "kms": "moto.kms.urls",
-    "dynamodb": "moto.dynamodb.urls",
+    "dynamodb": "local.cloud.dynamodb.urls",
     "sns": "moto.sns.urls",
     "sqs": "moto.sqs.urls",
     "ssm": "moto.ssm.urls",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.iam.access_control import PermissionResult
-from moto.s3.exceptions import MissingBucket
+from moto.s3.exceptions import InvalidBucketState, MissingBucket
 from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response as MotoS3Response
 
@@ -21,6 +22,11 @@ class Bucket(FakeBucket):
 
     def get_permission(self, action: str, resource: str) -> Any:
         return PermissionResult.NEUTRAL
+
+    def default_retention(self) -> str:
+        """Until when an object that is put now is kept."""
+        days = (self.default_lock_days or 0) + 365 * (self.default_lock_years or 0)
+        return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _log_permissions_enabled_policy(self, target_bucket: FakeBucket, target_prefix: str | None) -> bool:
         """Whether the target's policy lets the logging service write this bucket's logs."""
@@ -37,10 +43,23 @@ class Bucket(FakeBucket):
 class S3Response(MotoS3Response):
     """One request to S3."""
 
-    def _bucket_response_put(self, request: Any, bucket_name: str, *args: Any, **kwargs: Any) -> Any:
-        answer = super()._bucket_response_put(request, bucket_name, *args, **kwargs)
+    def _bucket_response_put(self, request: Any, bucket_name: str, querystring: dict[str, Any]) -> Any:
+        if "object-lock" in querystring:
+            return self._put_object_lock(bucket_name, self._process_lock_config_from_body())
+        answer = super()._bucket_response_put(request, bucket_name, querystring)
         _adopt(bucket_name)
         return answer
+
+    def _put_object_lock(self, bucket_name: str, wanted: dict[str, Any]) -> Any:
+        """Object lock and its default retention can be set on any versioned bucket, full or empty; it can't be switched off."""
+        bucket = self.backend.get_bucket(bucket_name)
+        if not bucket.is_versioned:
+            raise InvalidBucketState("Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
+        bucket.object_lock_enabled = True
+        bucket.default_lock_mode = wanted.get("mode")
+        bucket.default_lock_days = wanted.get("days") or None
+        bucket.default_lock_years = wanted.get("years") or None
+        return 200, {}, ""
 
     def _key_response_put(self, query: dict[str, Any], key_name: str) -> Any:
         with _lock(self.bucket_name, key_name):

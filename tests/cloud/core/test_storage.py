@@ -99,6 +99,20 @@ def test_a_locked_version_stays(cloud: Cloud) -> None:
     assert s3.head_object(**kept)["ObjectLockMode"] == "COMPLIANCE"
 
 
+def test_the_default_retention_of_a_full_bucket_can_change(cloud: Cloud) -> None:
+    s3 = cloud.session(ACCOUNT, REGION).client("s3")
+    s3.create_bucket(Bucket="ledger", ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    s3.put_object_lock_configuration(Bucket="ledger", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    assert s3.get_object_lock_configuration(Bucket="ledger")["ObjectLockConfiguration"] == {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    version = s3.put_object(Bucket="ledger", Key="k", Body=b"x")["VersionId"]
+    assert code(s3.delete_object, Bucket="ledger", Key="k", VersionId=version) == "AccessDenied"
+    s3.put_object_lock_configuration(Bucket="ledger", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+    assert s3.get_object_lock_configuration(Bucket="ledger")["ObjectLockConfiguration"] == {"ObjectLockEnabled": "Enabled"}
+    version = s3.put_object(Bucket="ledger", Key="free", Body=b"x")["VersionId"]
+    assert code(s3.delete_object, Bucket="ledger", Key="free", VersionId=version) == ""
+
+
 def upload(ecr: Any, data: bytes) -> str:
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     upload_id = ecr.initiate_layer_upload(repositoryName="work")["uploadId"]
