@@ -146,11 +146,12 @@ def watch_release(at: Place, arn: str, on_step: OnStep | None) -> Outcome:
     return said
 
 
-def await_release(at: Place, package: str, on_step: OnStep | None, *, known: list[str]) -> Outcome:
+def await_release(at: Place, package: str, on_step: OnStep | None, *, known: list[str], patience: float = 15.0) -> Outcome:
     """Wait until the approval of a package has started a release, and watch that.
 
     Args:
         known: runs that were there before the approval.
+        patience: real seconds to wait at the least, however fast the service's clock runs.
 
     Raises:
         ConflictError: none has started within a bounded time.
@@ -163,7 +164,7 @@ def await_release(at: Place, package: str, on_step: OnStep | None, *, known: lis
         if runs:
             return watch_release(at, runs[-1], on_step)
         aws.identity()
-        if aws.now - began > RELEASE_APPEARS_SECONDS and time.monotonic() - looked_since > 15:
+        if aws.now - began > RELEASE_APPEARS_SECONDS and time.monotonic() - looked_since > patience:
             raise ConflictError(
                 "the package is approved, but no release has started",
                 where=package,

@@ -97,7 +97,9 @@ class Engine:
                 cleanup.sweep(self._aws, self._outputs, self._look())
                 self._journal.record(entry, plan=None)
             self._journal.give_up(lease, finished=True)
-        return error if isinstance(error, LockstepError) else preflight.refused(error) if isinstance(error, ClientError) else error
+        if isinstance(error, ClientError):
+            return preflight.refused(error)
+        return error if isinstance(error, LockstepError) else LockstepError(f"AWS could not be reached: {error}")
 
     # ------------------------------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class Engine:
 
     def _clear(self, candidate: Candidate, view: EndpointView, entry: Entry, job: Job) -> None:
         """Preflight, and what it found goes into the journal for the evidence."""
-        resources.check_alarms(self._aws, self._outputs, lambda: self._aws.sleep(0.05), self._heartbeat)
+        resources.check_alarms(self._aws, self._outputs, Pace(self._aws).pause, self._heartbeat)
         resources.check_variant(self._aws, self._outputs, view)
         cleared = preflight.run(self._aws, self._outputs, candidate, view, self._heartbeat)
         self._journal.record(

@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     except LockstepError as error:
         ended = error
         print(error, file=sys.stderr)
+    except Exception as error:
+        write_exit_message(LockstepError(f"{type(error).__name__}: {error}"))
+        raise
     else:
         print(f"promotion {ended.promotion} is released as {ended.endpoint_config}")
     write_exit_message(ended)

@@ -1,0 +1,171 @@
+"""The commands, on the embedded cloud: what they print, and with which exit code they end.
+
+The pipelines here are stand-ins of one step that leave the message which a job of the real ones leaves; the real ones run in the tests of
+the whole path.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError, RolledBack, UsageError
+from lockstep import promotions
+from lockstep.commands import approve, invoke, models, redeploy, restore, rollback, status
+from pipelines.promotion.engine import Engine
+from pipelines.promotion.outcome import Outcome, exit_message
+from pipelines.promotion.plan import Order
+from pipelines.promotion.seam import Aws
+from tests.cloud.images import push_image
+from tests.promotion.site import Site
+
+SAYS = """
+import os, pathlib, sys
+folder = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "output"
+folder.mkdir(parents=True, exist_ok=True)
+operation = sys.argv[1]
+message, code = {messages}[operation]
+(folder / "message").write_text(message)
+sys.exit(code)
+"""
+
+RELEASED = Outcome(promotion="p", operation="restore", ending="released", endpoint_config="config-1", model_package_arn="package/1", at=0.0)
+
+
+@pytest.fixture(scope="module")
+def place(site: Site) -> promotions.Place:
+    """The site as a command sees it, with a release pipeline whose step says how each operation ended."""
+    messages = {
+        "release": (exit_message(RELEASED), 0),
+        "restore": (exit_message(RELEASED), 0),
+        "redeploy": (exit_message(RolledBack("it was rolled back", where="package/1", remedy="look")), 4),
+        "rollback": (exit_message(OutcomeUnknown("nobody knows", where="endpoint", remedy="look")), 5),
+    }
+    image = push_image(site.session, "says", {"say.py": SAYS.replace("{messages}", repr(messages))})
+    definition = {
+        "Version": "2020-12-01",
+        "Parameters": [
+            {"Name": name, "Type": "String", "DefaultValue": default}
+            for name, default in (("ModelPackageArn", "none"), ("Operation", "release"), ("RequestedBy", "nobody"))
+        ],
+        "Steps": [
+            {
+                "Name": "Release",
+                "Type": "Processing",
+                "Arguments": {
+                    "AppSpecification": {
+                        "ImageUri": image,
+                        "ContainerEntrypoint": ["python", "/opt/program/say.py"],
+                        "ContainerArguments": [{"Get": "Parameters.Operation"}],
+                    },
+                    "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+                    "RoleArn": site.outputs.roles.jobs,
+                },
+            }
+        ],
+    }
+    site.sagemaker.create_pipeline(
+        PipelineName=site.outputs.pipelines.release,
+        PipelineDefinition=json.dumps(definition),
+        RoleArn=site.outputs.roles.jobs,
+        ClientRequestToken="0" * 32,
+    )
+    return promotions.Place(site.outputs, site.session)
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch, place: promotions.Place) -> None:
+    monkeypatch.setattr(promotions, "place", lambda environment: place)
+
+
+def call(module: Any, *arguments: str) -> str:
+    """Standard output of a command. Errors come out as raised: `lockstep.main` turns them into exit codes."""
+    result = CliRunner().invoke(module.app, list(arguments))
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.mark.parametrize(("module", "error"), [(redeploy, RolledBack), (rollback, OutcomeUnknown)])
+def test_how_a_release_ended_is_how_the_command_ends(module: Any, error: type[LockstepError]) -> None:
+    with pytest.raises(error) as raised:
+        call(module, "dev")
+    assert raised.value.exit_code == error.exit_code
+    assert raised.value.remedy == "look"
+
+
+def test_a_restore_that_went_live_says_what_serves() -> None:
+    assert json.loads(call(restore, "dev", "--json"))["endpoint_config"] == "config-1"
+
+
+def release(site: Site, answer: str) -> str:
+    package = site.package(answer)
+    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
+    with site.load():
+        assert Engine(aws, site.outputs, run=answer).execute(Order(operation="release", model_package_arn=package)).ending == "released"
+    return package
+
+
+def test_status_tells_bootstrap_from_a_release_and_names_it_by_digest(site: Site) -> None:
+    (row,) = json.loads(call(status, "dev", "--json"))
+    if row["last_promotion"] is None:
+        assert row["serves"] == "bootstrap"
+    package = release(site, "status")
+    (row,) = json.loads(call(status, "dev", "--json"))
+    assert row["serves"] == f"version {package.rpartition('/')[2]}"
+    assert row["model_package_arn"] == package
+    assert row["image_digest"] == site.image.rpartition("@")[2]
+    assert (row["endpoint_status"], row["pending"], row["last_outcome"], row["under_way"]) == ("InService", None, "released", None)
+
+
+def test_models_lists_the_newest_first_with_its_stage(site: Site) -> None:
+    package = release(site, "models")
+    rows = json.loads(call(models, "dev", "--json"))
+    assert rows[0]["model_package_arn"] == package
+    assert (rows[0]["approval"], rows[0]["stage"]) == ("Approved", "Released")
+    assert [row["version"] for row in rows] == sorted((row["version"] for row in rows), reverse=True)
+
+
+def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
+    assert call(invoke, "dev", "--data", "1,2").strip() == site.answers()
+    with pytest.raises(UsageError, match="give the body once"):
+        call(invoke, "dev")
+    with pytest.raises(UsageError, match="can't be read"):
+        call(invoke, "dev", "--file", "/no/such/file")
+
+
+def test_nobody_approves_what_they_asked_for(site: Site, place: promotions.Place) -> None:
+    site.package("mine", approval="PendingManualApproval", **{"requested-by": promotions.as_metadata(place.caller())})
+    with pytest.raises(PreflightError, match="can't approve it as well"):
+        call(approve, "--env", "dev")
+
+
+def test_an_approval_is_signed_and_what_does_not_wait_can_not_be_approved(site: Site, place: promotions.Place) -> None:
+    package = site.package("theirs", approval="PendingManualApproval")
+    said = json.loads(call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2], "--no-wait", "--json"))
+    described = site.sagemaker.describe_model_package(ModelPackageName=package)
+    assert described["ModelApprovalStatus"] == "Approved"
+    assert described["CustomerMetadataProperties"]["approved-by"] == said["approved_by"] == promotions.as_metadata(place.caller())
+    assert described["CustomerMetadataProperties"]["requested-by"].endswith("/asker")
+    with pytest.raises(ConflictError, match="the package is Approved"):
+        call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2])
+    with pytest.raises(UsageError, match="has no model package 999"):
+        call(approve, "--env", "dev", "--model-package", "999")
+
+
+def test_an_approval_that_starts_no_release_is_said_so(site: Site) -> None:
+    package = site.package("no rule here", approval="PendingManualApproval")
+    place = promotions.place("dev")
+    with pytest.raises(ConflictError, match="no release has started"):
+        promotions.await_release(place, package, None, known=[], patience=0.2)
+
+
+def test_a_release_that_an_approval_started_is_found_by_its_package(site: Site) -> None:
+    place = promotions.place("dev")
+    package = site.package("found by package")
+    run = promotions.start_release(place, operation="release", package=package)
+    assert promotions.release_runs(place, package) == [run]
+    assert promotions.await_release(place, package, None, known=[]).endpoint_config == "config-1"
