@@ -10,6 +10,7 @@ from local.provider.api import Settings
 from local.provider.naming import unique
 from local.provider.operations import validate
 from local.provider.resource import Properties, ResourceType
+from local.provider.rules import json_document
 from local.provider.schema import type_schema
 from local.provider.shapes import Problems, check_type, suggestion
 from local.provider.tags import merged
@@ -27,6 +28,7 @@ def checked(
     for name in kind.documents:
         if isinstance(inputs.get(name), (Mapping, list)) and not contains_unknown(inputs[name]):
             inputs[name] = json.dumps(inputs[name])
+        json_document(name, inputs.get(name), problems)
     for name, value in inputs.items():
         if name not in schema.inputs and name != "tagsAll":
             problems.add(name, f"is not a known property of {kind.token}{suggestion(name, schema.inputs)}")

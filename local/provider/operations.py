@@ -144,10 +144,7 @@ def create(api: Api, kind: ResourceType, inputs: Properties) -> tuple[str, Prope
 
 
 def _identity(api: Api, kind: ResourceType, values: Properties, answer: Properties) -> str:
-    if "{" in kind.identity:
-        made = fill(kind.identity, api, "", values)
-    else:
-        made = jmespath.search(kind.identity, answer)
+    made = fill(kind.identity, api, "", values) if "{" in kind.identity else jmespath.search(kind.identity, answer)
     if not made:
         raise ProviderError(f"{kind.create.operation} answered without {kind.identity}")
     return str(made)

@@ -41,7 +41,7 @@ def _logical(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # the generated class is untyped
+class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """One configured provider, as one plugin process would be."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path, clients: Clients) -> None:
@@ -119,7 +119,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             f"checking {request.urn}",
             lambda: checked(kind, _logical(request.urn), old, new, settings, request.randomSeed, proposed or None),
         )
-        failures = [provider_pb2.CheckFailure(property=p, reason=f"{token}: {p}: {r}") for p, r in problems.found]
+        failures = [provider_pb2.CheckFailure(property=p, reason=r) for p, r in problems.found]
         return provider_pb2.CheckResponse(inputs=encode_struct(inputs), failures=failures)
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -94,7 +94,10 @@ def _pack_members(members: Mapping[str, Any], base: Path) -> bytes:
 
 
 def decode(value: struct_pb2.Value, base: Path = _HERE) -> Any:
-    """One value, with paths of assets from the folder `base`: plain Python, `UNKNOWN` or `Asset`; secrets lose their wrapping (the engine keeps track of them)."""
+    """One value: plain Python, `UNKNOWN` or `Asset` (its path is relative to the folder `base`).
+
+    Secrets lose their wrapping: the engine keeps track of them.
+    """
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _decode_map(value.struct_value, base)

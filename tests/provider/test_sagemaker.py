@@ -56,10 +56,9 @@ def test_feature_groups(door: Door, site: Site) -> None:
     token = "aws:sagemaker/featureGroup:FeatureGroup"
     held = door.cycle(token, inputs, {"tags": {"a": "b"}})
     assert held["arn"].endswith("feature-group/applicants")
+    wrong = [{"featureName": "application", "featureType": "String"}, {"featureName": "time", "featureType": "Text"}]
     with pytest.raises(CheckFailed, match=r"featureDefinitions\[1\]\.featureType: expected one of"):
-        door.check(
-            held, {**inputs, "featureDefinitions": [*inputs["featureDefinitions"][:1], {"featureName": "time", "featureType": "Text"}]}
-        )
+        door.check(held, {**inputs, "featureDefinitions": wrong})
     door.gone(held)
 
 

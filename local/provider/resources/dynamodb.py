@@ -237,7 +237,8 @@ def _check(inputs: Properties, problems: Any) -> None:
     blocks = [inputs, *(inputs.get("globalSecondaryIndexes") or []), *(inputs.get("localSecondaryIndexes") or [])]
     used = {b.get(k) for b in blocks if isinstance(b, dict) for k in ("hashKey", "rangeKey") if b.get(k)}
     if all(isinstance(u, str) for u in used) and used != {a["name"] for a in attributes}:
-        problems.add("attributes", f"must name the keys of the table and its indexes, and no more: {', '.join(sorted(used))}")
+        names = ", ".join(sorted(map(str, used)))
+        problems.add("attributes", f"must name the keys of the table and its indexes, and no more: {names}")
 
 
 TABLE = ResourceType(

@@ -7,6 +7,7 @@ from typing import Any
 from local.provider.api import Api
 from local.provider.errors import AwsError, ProviderError
 from local.provider.resource import Call, Properties, Read, ResourceType, Setting, Tags, Wait
+from local.provider.rules import address_range
 
 
 def tags(type_: str) -> Tags:
@@ -69,6 +70,7 @@ VPC = ResourceType(
     outputs=arn("vpc"),
     tags=tags("vpc"),
     wait=Wait("State", ("available",)),
+    check=address_range,
 )
 
 SUBNET = ResourceType(
@@ -98,6 +100,7 @@ SUBNET = ResourceType(
     outputs=arn("subnet"),
     tags=tags("subnet"),
     wait=Wait("State", ("available",)),
+    check=address_range,
     on_delete=lambda api, identity, state: _patiently(api, "DeleteSubnet", SubnetId=identity),
 )
 

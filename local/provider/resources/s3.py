@@ -8,6 +8,7 @@ from typing import Any
 from local.provider.api import Api
 from local.provider.errors import AwsError
 from local.provider.resource import AutoName, Call, Properties, Read, ResourceType, Tags
+from local.provider.rules import bucket_name
 
 NO_BUCKET = ("NoSuchBucket", "404", "NotFound")
 
@@ -107,6 +108,7 @@ BUCKET = ResourceType(
         read=Read("GetBucketTagging", {"Bucket": "$id"}, at="TagSet", absent=("NoSuchTagSet", *NO_BUCKET)),
         put=_put_tags,
     ),
+    check=bucket_name,
     on_create=_create_bucket,
     on_read=_read_bucket,
     on_delete=_delete_bucket,

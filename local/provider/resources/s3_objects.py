@@ -126,7 +126,7 @@ OBJECT = ResourceType(
         "PutObject",
         {"SSEKMSKeyId": "$kmsKeyId", "WebsiteRedirectLocation": "$websiteRedirect"},
         fields=("bucket", "key", *(n for n in _HEADERS if n not in ("kmsKeyId", "websiteRedirect"))),
-    ),  # fmt: skip
+    ),
     identity="{key}",
     delete=Call("DeleteObject", {"Bucket": "$bucket", "Key": "$key"}),
     absent=(*NO_BUCKET, "NoSuchKey"),

@@ -84,8 +84,12 @@ FEATURE_GROUP = ResourceType(
     identity="{featureGroupName}",
     reads=(Read("DescribeFeatureGroup", {"FeatureGroupName": "$id"}, fields={"arn": "FeatureGroupArn"}, absent=_gone("not found")),),
     delete=Call("DeleteFeatureGroup", {"FeatureGroupName": "$id"}),
-    replace=tuple(p for p in _FEATURE_GROUP if p not in ("onlineStoreConfig", "throughputConfig", "featureDefinitions"))
-    + ("onlineStoreConfig.enableOnlineStore", "onlineStoreConfig.securityConfig", "onlineStoreConfig.storageType"),
+    replace=(
+        *(p for p in _FEATURE_GROUP if p not in ("onlineStoreConfig", "throughputConfig")),
+        "onlineStoreConfig.enableOnlineStore",
+        "onlineStoreConfig.securityConfig",
+        "onlineStoreConfig.storageType",
+    ),
     settings=(
         Setting(
             ("throughputConfig",),
