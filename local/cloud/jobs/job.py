@@ -131,8 +131,10 @@ class Job(abc.ABC):
         return {name: value for name, value in answer.items() if value is not None}
 
     def enter(self, phase: str) -> None:
-        """Move on to a phase, and say so to EventBridge."""
+        """Move on to a phase, and say so to EventBridge. Nothing follows the end: a stop that comes too late changes nothing."""
         with self.lock:
+            if self.is_over:
+                return
             self.modified = self.cloud.clock.now()
             if phase == "Running":
                 self.started = self.modified

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local.cloud.aws_errors import not_implemented
 from local.cloud.containers.runtime import runtime_of
 from local.cloud.context import caller
 from local.cloud.jobs.backend import JobOps
@@ -95,7 +96,7 @@ class PipelineOps(JobOps):
         """Start an execution; the same ClientRequestToken with the same request gets the same one."""
         for unsupported in ("SelectiveExecutionConfig", "PipelineVersionId", "PipelineVersionAlias"):
             if unsupported in request:
-                raise NotImplementedError(f"StartPipelineExecution with {unsupported}")
+                raise not_implemented("sagemaker", f"StartPipelineExecution with {unsupported}")
         pipeline = self.pipeline(request["PipelineName"])
         given = list(request.get("PipelineParameters") or [])
         token = request["ClientRequestToken"]

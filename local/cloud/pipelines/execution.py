@@ -188,8 +188,8 @@ class Execution:
             if status == "Failed":
                 self.failure_reason = ended_by.failure_reason if ended_by is not None else FAILURE
             self._enter(status)
+            self.done.set()
         publish_execution(self, previous)
-        self.done.set()
 
     def _run_step(self, run: StepRun) -> None:
         reason = None

@@ -171,3 +171,10 @@ def test_transform_jobs_are_not_there_and_say_so(lab: Any) -> None:
 def test_tags_of_a_job_are_listed(lab: Any, image: str) -> None:
     arn = lab.run_training(lab.training("tagged", image, Tags=[{"Key": "a", "Value": "b"}]))["TrainingJobArn"]
     assert lab.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+
+
+def test_a_stop_that_comes_too_late_changes_nothing(lab: Any, image: str) -> None:
+    lab.run_training(lab.training("over", image))
+    job = lab.job("Training", "over")
+    job.enter("Stopping")
+    assert lab.ended("Training", "over")["TrainingJobStatus"] == "Completed"
