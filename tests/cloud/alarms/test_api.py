@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud.server import running
-from tests.cloud.endpoints.test_update_states import until
+from tests.cloud.endpoints.deployments import until
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 ALARM: dict[str, Any] = {

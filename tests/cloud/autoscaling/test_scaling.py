@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from local.cloud.autoscaling import scaler_of
 from local.cloud.server import running
+from tests.cloud.endpoints.deployments import until
 from tests.cloud.endpoints.images import Site
-from tests.cloud.endpoints.test_update_states import until
 
 RESOURCE = "endpoint/scaled/variant/AllTraffic"
 WHERE = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE, "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}

@@ -17,8 +17,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.cloud.endpoints.deployments import baking, canary, skip_bakes, until
 from tests.cloud.endpoints.images import Site
-from tests.cloud.endpoints.test_update_states import baking, canary, skip_bakes, until
 
 
 def error(call: Any) -> ClientError:
