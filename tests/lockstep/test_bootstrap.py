@@ -1,0 +1,156 @@
+"""`lockstep bootstrap` and `lockstep env`, against the embedded cloud through the standard AWS variables, as against AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.naming import Names
+from local.cloud.server import running
+from lockstep import aws, context
+from lockstep.bootstrap import identity, state
+from lockstep.cloud_process import RunningCloud
+from lockstep.main import run
+from tests.lockstep.conftest import Ran
+
+
+@pytest.fixture
+def account(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    """The shell of somebody who is signed in to dev's account, at an endpoint that the standard variables name."""
+    with running(home=tmp_path / "cloud") as cloud:
+        at = RunningCloud(os.getpid(), int(cloud.url.rsplit(":", 1)[1]), cloud.url, "")
+        for name, value in aws.local_credentials("111111111111", "us-east-1", at).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+        monkeypatch.setenv("LOCKSTEP_TARGET", "aws")
+        yield boto3.Session(region_name="us-east-1")
+
+
+@pytest.fixture
+def names(project: Path) -> Names:
+    return context.names("dev")
+
+
+def actions(ran: Ran) -> set[str]:
+    assert ran.code == 0, ran.err
+    return {item["action"] for item in ran.json["items"]}
+
+
+def test_it_plans_makes_and_then_keeps(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
+    command = ("bootstrap", "dev", "--repository", "acme/models", "--json")
+    assert actions(lockstep(*command, "--plan")) == {"create"}
+    assert account.client("s3").list_buckets()["Buckets"] == []
+    assert actions(lockstep(*command)) == {"create"}
+    assert actions(lockstep(*command)) == {"keep"}
+
+    s3, bucket = account.client("s3"), state.state_bucket(names)
+    assert bucket == "lockstep-dev-state-111111111111"
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+    assert rule["SSEAlgorithm"] == "aws:kms"
+    assert rule["KMSMasterKeyID"].endswith(":alias/lockstep-dev-state")
+    refused = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]
+    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_what_was_weakened_is_put_right_and_the_data_key_stays(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
+    assert lockstep("bootstrap", "dev", "--json").code == 0
+    before = state.read_secrets_file(account, names)
+    s3, bucket = account.client("s3"), state.state_bucket(names)
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    changed = lockstep("bootstrap", "dev", "--json")
+    assert [item["name"] for item in changed.json["items"] if item["action"] == "change"] == [bucket]
+    assert actions(lockstep("bootstrap", "dev", "--json")) == {"keep"}
+    assert state.read_secrets_file(account, names) == before
+
+
+def test_the_ci_role_is_of_one_environment_and_moves_no_traffic(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
+    assert lockstep("bootstrap", "dev", "--repository", "acme/models", "--json").code == 0
+    role = account.client("iam").get_role(RoleName=identity.ci_role(names))["Role"]
+    statement = role["AssumeRolePolicyDocument"]["Statement"][0]
+    assert statement["Condition"]["StringEquals"] == {
+        "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+        "token.actions.githubusercontent.com:sub": "repo:acme/models:environment:dev",
+    }
+    rights = account.client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName=identity.POLICY_NAME)["PolicyDocument"][
+        "Statement"
+    ]
+    denied = {action for each in rights if each["Effect"] == "Deny" for action in each["Action"]}
+    assert {"sagemaker:UpdateEndpoint", "iam:DeleteRolePermissionsBoundary", "s3:BypassGovernanceRetention"} <= denied
+    granted = [each for each in rights if each["Effect"] == "Allow"]
+    assert all("111111111111" in each["Resource"] and "lockstep-dev-" in each["Resource"] for each in granted)
+    making = next(each for each in granted if "iam:CreateRole" in each["Action"])
+    assert making["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": names.boundary_arn}}
+
+    other = lockstep("bootstrap", "dev", "--repository", "acme/others", "--json")
+    assert [item["action"] for item in other.json["items"]][-1] == "change"
+
+
+def test_another_account_is_refused_before_anything_is_made(lockstep: Callable[..., Ran], account: boto3.Session) -> None:
+    ran = lockstep("bootstrap", "staging", "--repository", "acme/models")
+    assert ran.code == 1
+    assert "no credentials for account 222222222222" in ran.err
+    assert "of account 111111111111" in ran.err
+    assert account.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_key_that_is_being_deleted_stops_it(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
+    assert lockstep("bootstrap", "dev", "--json").code == 0
+    kms = account.client("kms")
+    kms.schedule_key_deletion(KeyId=kms.describe_key(KeyId=state.state_alias(names))["KeyMetadata"]["KeyId"])
+    ran = lockstep("bootstrap", "dev", "--json")
+    assert (ran.code, ran.json["error"]["kind"]) == (1, "PreflightError")
+    assert "PendingDeletion" in ran.json["error"]["message"]
+
+
+def test_env_before_bootstrap_says_what_to_do(lockstep: Callable[..., Ran], account: boto3.Session) -> None:
+    ran = lockstep("env", "dev")
+    assert (ran.code, ran.out) == (2, "")
+    assert "lockstep bootstrap dev" in ran.err
+
+
+def test_plain_pulumi_works_on_the_bootstrapped_state_and_touches_no_tracked_file(
+    lockstep: Callable[..., Ran], account: boto3.Session, project: Path, names: Names
+) -> None:
+    from local.engine import locate
+
+    if locate.find() is None:
+        pytest.skip("no Pulumi engine on this machine; `make setup` gets one")
+    assert lockstep("bootstrap", "dev", "--json").code == 0
+    (project / "__main__.py").write_text("import pulumi\npulumi.export('hidden', pulumi.Output.secret('s3cret'))\n")
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    script = lockstep("env", "dev")
+    assert script.code == 0, script.err
+    commands = "pulumi up --stack dev --yes --skip-preview --non-interactive >&2; pulumi stack output --show-secrets --json --stack dev"
+    done = subprocess.run(["sh", "-c", f"set -eu; {script.out}\n{commands}"], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"hidden": "s3cret"}
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    stored: Any = account.client("s3").get_object(Bucket=state.state_bucket(names), Key=".pulumi/stacks/lockstep/dev.json")["Body"].read()
+    assert b"s3cret" not in stored
+    assert json.loads(stored)["checkpoint"]["latest"]["secrets_providers"]["state"]["url"] == state.secrets_provider(names)
+
+
+def test_env_forgets_the_rehearsal(lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shell of `lockstep cloud env`, `lockstep env` must not end up in the embedded cloud."""
+    monkeypatch.setenv("LOCKSTEP_TARGET", "local")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "rehearsal")
+    seen: dict[str, str] = {}
+
+    def look(environment: str, config: Any) -> boto3.Session:
+        seen.update(os.environ)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lockstep.aws.aws_session", look)
+    assert run(["env", "dev"]) == 130
+    assert not {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"} & set(seen)
