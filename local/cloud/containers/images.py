@@ -113,6 +113,8 @@ class ImageStore:
                 _apply_layer(_blob(reference, ecr, layer["digest"]), layer.get("mediaType", ""), rootfs)
             work.chmod(0o755)
             os.rename(work, home)
+        except tarfile.TarError as error:
+            raise ImageError(f"{reference.uri}: its layers can't be unpacked: {error}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
