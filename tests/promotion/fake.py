@@ -230,30 +230,30 @@ class FakeAws(Aws):
         self.world.start_update(config, deployment, retain)
         self._done("UpdateEndpoint")
 
-    def _table(self, kind: str) -> dict[str, Answer]:
+    def _things(self, kind: str) -> dict[str, Answer]:
         return {"model": self.world.models, "config": self.world.configs}[kind]
 
     def _read(self, kind: str, name: str) -> Answer | None:
-        found = copy.deepcopy(self._table(kind).get(name))
+        found = copy.deepcopy(self._things(kind).get(name))
         self._done(f"Describe {kind}")
         return found
 
     def _create(self, kind: str, name: str, request: Answer) -> None:
         self.before(f"Create {kind}", name)
-        if name in self._table(kind):
+        if name in self._things(kind):
             raise failure(f"Create {kind}", f"Cannot create already existing {kind}")
-        self._table(kind)[name] = copy.deepcopy(request)
+        self._things(kind)[name] = copy.deepcopy(request)
         self._done(f"Create {kind}")
 
     def _delete(self, kind: str, name: str) -> None:
         self.before(f"Delete {kind}", name)
         if kind == "config" and name in {self.world.live, (self.world.deployment or {}).get("config")}:
             self.world.deleted_in_use.append(name)
-        self._table(kind).pop(name, None)
+        self._things(kind).pop(name, None)
         self._done(f"Delete {kind}")
 
     def _list(self, kind: str, prefix: str) -> list[str]:
-        names = sorted(name for name in self._table(kind) if name.startswith(prefix))
+        names = sorted(name for name in self._things(kind) if name.startswith(prefix))
         self._done(f"List {kind}")
         return names
 

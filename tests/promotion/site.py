@@ -102,7 +102,7 @@ class Site:
         outputs["promotion"] |= changes.pop("promotion", {})
         outputs["rollout"] |= {"wait_interval_seconds": 360, "minimum_green_invocations": 2} | changes.pop("rollout", {})
         self._network(outputs)
-        self.outputs = EnvironmentOutputs.model_validate(outputs)
+        self.outputs: EnvironmentOutputs = EnvironmentOutputs.model_validate(outputs)
         self.sagemaker = self.session.client("sagemaker")
         self.s3 = self.session.client("s3")
         self.cloudwatch = self.session.client("cloudwatch")

@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 import copy
-import json
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.errors import ConflictError, IntegrityError, LockstepError, OutcomeUnknown, PreflightError
+from infra.errors import ConflictError, OutcomeUnknown, PreflightError
 from pipelines.promotion.engine import Engine
-from pipelines.promotion.names import name_prefix
 from pipelines.promotion.outcome import Outcome
+from pipelines.promotion.pace import Pace
 from pipelines.promotion.plan import Order
-from tests.promotion.environment import make_outputs
-from tests.promotion.fake import FakeAws, Killed, World
-
-
-def run(world: World, order: Order, *, run: str = "", kill_after: int | None = None) -> Outcome:
-    """Carry an order out; each run has a name of its own unless it is given one."""
-    run = run or f"run-{world.time}"
-    return Engine(FakeAws(world, kill_after=kill_after), world.outputs, run=run).execute(order)
-
-
-def release(arn: str) -> Order:
-    return Order(operation="release", model_package_arn=arn)
-
-
-def ledger(world: World, prefix: str) -> list[dict[str, Any]]:
-    bucket = world.outputs.buckets.ledger.name
-    return [json.loads(body) for (b, key), body in sorted(world.objects.items()) if b == bucket and key.startswith(prefix)]
-
-
-def leftovers(world: World) -> list[str]:
-    """Names of releases' resources that belong to no live config."""
-    prefix = name_prefix(world.outputs.promotion.release_prefix)
-    names = [*world.models, *world.configs, *world.alarm_table]
-    return [name for name in names if name.startswith(prefix) and not (name == world.live or name.startswith(f"{world.live}-"))]
-
-
-def assert_converged(world: World, outcome: Outcome, former: str) -> None:
-    assert world.status == "InService"
-    assert world.deployment is None
-    assert world.live == (outcome.endpoint_config if outcome.ending == "released" else former)
-    assert leftovers(world) == []
-    assert world.deleted_in_use == []
-    lease = world.items[f"LEASE#{world.outputs.endpoint.name}"]["body"]
-    assert lease["finished"] is True
-    stories = [story for story in ledger(world, "promotions/") if story["promotion"] == outcome.promotion]
-    assert [story["outcome"] for story in stories] == [outcome.ending]
-    releases = [entry for entry in ledger(world, "releases/") if entry["promotion"] == outcome.promotion]
-    assert len(releases) == (1 if outcome.ending == "released" else 0)
+from tests.promotion.fake import FakeAws, Killed, World, failure
+from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
 
 
 def test_a_good_release_goes_live_and_the_one_before_it_is_cleaned_up() -> None:
@@ -325,122 +287,55 @@ def test_an_endpoint_in_a_dead_end_after_the_update_is_an_unknown_outcome_and_al
         run(world, release(world.add_package(2)))
 
 
-def _flip(world: World, arn: str) -> None:
-    key = next(key for key in world.objects if key[1].endswith("model.tar.gz"))
-    body = world.objects[key]
-    world.objects[key] = bytes([body[0] ^ 1]) + body[1:]
+class FlakyAws(FakeAws):
+    """UpdateEndpoint fails as told: its answer is lost after it was heard, or it is refused."""
+
+    heard = True
+
+    def update_endpoint(self, name: str, *, config: str, deployment: dict[str, object], retain: bool) -> None:
+        if self.heard:
+            super().update_endpoint(name, config=config, deployment=deployment, retain=retain)
+            raise failure("UpdateEndpoint", "Cannot update in-progress endpoint")
+        raise failure("UpdateEndpoint", "The account-level service limit is 0", "ResourceLimitExceeded")
 
 
-def _drop_alarm(world: World, arn: str) -> None:
-    del world.alarm_table[world.outputs.endpoint.alarm_names[0]]
-
-
-def _ring_alarm(world: World, arn: str) -> None:
-    world.alarm_table[world.outputs.endpoint.alarm_names[0]]["StateValue"] = "ALARM"
-
-
-def _mute_alarm(world: World, arn: str) -> None:
-    world.alarm_table[world.outputs.endpoint.alarm_names[0]].update(StateValue="INSUFFICIENT_DATA", made=float("inf"))
-
-
-def _retag(world: World, arn: str) -> None:
-    for image in world.images.values():
-        image["tags"] = []
-
-
-def _swap_manifest(world: World, arn: str) -> None:
-    for image in world.images.values():
-        image["manifest"] += " "
-
-
-def _nan(world: World, arn: str) -> None:
-    key = next(key for key in world.objects if key[1].endswith("evaluation.json"))
-    report = json.loads(world.objects[key])
-    report["metrics"]["auc"] = float("nan")
-    world.objects[key] = json.dumps(report).encode()
-
-
-def _no_gates(world: World, arn: str) -> None:
-    del world.objects[next(key for key in world.objects if key[1].endswith("gates.json"))]
-
-
-def _failed_gates(world: World, arn: str) -> None:
-    world.objects[next(key for key in world.objects if key[1].endswith("gates.json"))] = b'{"passed": "true"}'
-
-
-def _pending(world: World, arn: str) -> None:
-    world.packages[arn]["ModelApprovalStatus"] = "PendingManualApproval"
-
-
-def _tagged(world: World, arn: str) -> None:
-    world.packages[arn]["InferenceSpecification"]["Containers"][0]["Image"] = f"{world.outputs.repositories.workload.uri}:latest"
-
-
-def _disable_key(world: World, arn: str) -> None:
-    world.keys_state[world.outputs.keys.artefacts] = "PendingDeletion"
-
-
-def _delete_config(world: World, arn: str) -> None:
-    del world.configs[world.live]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "error", "words"),
-    [
-        (_flip, IntegrityError, "its bytes have SHA-256"),
-        (_drop_alarm, PreflightError, "the alarm does not exist"),
-        (_ring_alarm, PreflightError, "it is in ALARM"),
-        (_mute_alarm, PreflightError, "INSUFFICIENT_DATA"),
-        (_retag, IntegrityError, "its tag was moved"),
-        (_swap_manifest, IntegrityError, "a manifest of digest"),
-        (_nan, IntegrityError, "metric auc is nan"),
-        (_no_gates, IntegrityError, "no such object"),
-        (_failed_gates, IntegrityError, "does not say that they passed"),
-        (_pending, PreflightError, "PendingManualApproval, not Approved"),
-        (_tagged, IntegrityError, "not named by digest"),
-        (_disable_key, PreflightError, "the key is PendingDeletion"),
-        (_delete_config, PreflightError, "the live endpoint config was deleted"),
-    ],
-)
-def test_preflight_stops_a_promotion_before_anything_is_made(spoil: Any, error: type[LockstepError], words: str) -> None:
+def test_an_update_whose_answer_was_lost_is_recognised_by_a_look() -> None:
     world = World()
     arn = world.add_package(1)
-    spoil(world, arn)
-    aws = FakeAws(world)
-    with pytest.raises(error, match=words) as raised:
+    outcome = Engine(FlakyAws(world), world.outputs, run="one").execute(release(arn))
+    assert outcome.ending == "released"
+    assert len(world.updates) == 1
+
+
+def test_an_update_that_was_refused_changed_nothing_and_leaves_nothing() -> None:
+    world = World()
+    arn = world.add_package(1)
+    aws = FlakyAws(world)
+    aws.heard = False
+    with pytest.raises(PreflightError, match="ResourceLimitExceeded"):
         Engine(aws, world.outputs, run="one").execute(release(arn))
-    assert raised.value.where
-    assert raised.value.remedy
-    assert not [call for call in aws.calls if call.startswith(("Create", "Update", "PutMetric", "PutObject"))]
-    assert world.items[f"LEASE#{world.outputs.endpoint.name}"]["body"]["finished"] is True
-
-
-def test_a_refusal_names_every_failure_and_the_promotion_can_be_run_again() -> None:
-    world = World()
-    arn = world.add_package(1)
-    _pending(world, arn)
-    _disable_key(world, arn)
-    with pytest.raises(PreflightError, match=r"not Approved.*Also.*PendingDeletion"):
-        run(world, release(arn))
-    world.packages[arn]["ModelApprovalStatus"] = "Approved"
-    world.keys_state.clear()
+    assert leftovers(world) == []
+    assert world.live == world.outputs.endpoint.bootstrap_config_name
     assert run(world, release(arn)).ending == "released"
 
 
-def test_an_image_on_a_host_base_is_refused_where_it_may_not_run() -> None:
-    outputs = make_outputs()
-    strict = outputs.model_copy(update={"promotion": outputs.promotion.model_copy(update={"allow_host_base": False})})
-    world = World(strict)
-    with pytest.raises(PreflightError, match="rehearsal only"):
-        run(world, release(world.add_package(1)))
+def test_looks_are_paced_by_the_services_clock() -> None:
+    """On a clock thirty times as fast as ours, ten of its seconds are a third of one of ours."""
 
+    class Sleeper(FakeAws):
+        slept: tuple[float, ...] = ()
 
-@pytest.mark.parametrize(("approver", "words"), [(None, "nobody put a name"), ("asker", "approved what they had asked for")])
-def test_a_manual_approval_needs_a_person_who_did_not_ask(approver: str | None, words: str) -> None:
-    outputs = make_outputs()
-    world = World(outputs.model_copy(update={"promotion": outputs.promotion.model_copy(update={"approval": "manual"})}))
-    asker = "arn:aws:sts::111111111111:assumed-role/data/asker"
-    with pytest.raises(PreflightError, match=words):
-        run(world, release(world.add_package(1, **({"approved-by": asker} if approver else {}))))
-    other = world.add_package(2, **{"approved-by": "arn:aws:sts::111111111111:assumed-role/data/other"})
-    assert run(world, release(other)).ending == "released"
+        def sleep(self, seconds: float) -> None:
+            self.slept += (seconds,)
+
+    world = World()
+    aws, here = Sleeper(world), [0.0]
+    pace = Pace(aws, every=10.0, local=lambda: here[0])
+    pace.pause()
+    here[0], aws._now = 1.0, 30.0
+    pace.pause()
+    here[0], aws._now = 2.0, 2000.0
+    pace.pause()
+    assert aws.slept[0] < 0.1
+    assert aws.slept[1] == pytest.approx(1 / 3)
+    assert aws.slept[2] == pytest.approx(0.1)

@@ -72,7 +72,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     made = Script()
 
     class Place(promotions.Place):
-        sagemaker = made  # type: ignore[assignment]
+        sagemaker = made
 
         def caller(self) -> str:
             return "arn:aws:sts::333333333333:assumed-role/people/somebody"

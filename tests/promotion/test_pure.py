@@ -119,7 +119,12 @@ def test_requests_are_what_the_services_models_ask_for(spec: RolloutSpec) -> Non
         ("cloudwatch", "PutMetricAlarm", alarm) for alarm in render.alarms(outputs.release_alarms, names, endpoint="e", variant="v")
     ]
     for service, operation, request in requests:
-        client = boto3.client(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client = boto3.Session().client(
+            service,  # type: ignore[call-overload]
+            region_name="us-east-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+        )
         shape = client.meta.service_model.operation_model(operation).input_shape
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
