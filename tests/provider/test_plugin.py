@@ -187,6 +187,7 @@ def test_a_program_from_up_to_destroy(tmp_path: Path, host: Path, environment: d
     assert "1 to update" in drifted
     assert "+ 1 created" in project.run("up", "-y", "-s", "dev", "--refresh", "--skip-preview")
     project.run("preview", "-s", "dev", "--expect-no-changes")
+    assert "the-secret-text" not in project.state(), "a refresh must not uncover it"
     project.run("destroy", "-y", "-s", "dev", "--skip-preview")
     assert not [b for b in s3.list_buckets()["Buckets"] if b["Name"].startswith("bucket-")]
     assert session.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
