@@ -182,10 +182,10 @@ def finished(at: Place, package: str, promotion: str) -> dict[str, Any] | None:
 
 
 def show_step(state: StepState) -> None:
-    """A line of progress."""
+    """A line of progress. Why a step failed is said at the end, in the words of the job itself."""
     from lockstep.context import console
 
-    console.print(f"  {state.name:<18} {state.status}" + (f": {state.reason}" if state.reason and state.status == "Failed" else ""))
+    console.print(f"  {state.name:<18} {state.status}")
 
 
 _NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
