@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import threading
 import time
@@ -16,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel, ServiceModel
 
-from local.provider.errors import AwsError, ConfigError, ProviderError
+from local.provider.errors import AwsError, ProviderError
 from local.provider.resource import Properties
 
 _LOADER_LOCK = threading.RLock()
@@ -198,16 +197,3 @@ class Api:
                 raise ProviderError(f"gave up waiting for {what} after {seconds:.0f} s")
             time.sleep(pause)
             pause = min(pause * 1.6, 3.0)
-
-
-def canonical(document: Any) -> Any:
-    """A JSON document in a form in which equal ones are equal, or the value itself if it is none."""
-    if not isinstance(document, str):
-        return document
-    try:
-        return json.loads(document)
-    except ValueError:
-        return document
-
-
-__all__ = ["Api", "Clients", "ConfigError", "Settings", "canonical", "operation_model", "partition_of", "service_model"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import jmespath
@@ -16,7 +15,7 @@ from local.provider.resource import Call, Properties, Read, ResourceType, Settin
 from local.provider.schema import type_schema
 from local.provider.shapes import Problems, from_aws, key_of, member_of, to_aws
 from local.provider.tags import apply_tags, create_tags, read_tags, split_tags, tags_from
-from local.provider.wire import UNKNOWN, contains_unknown
+from local.provider.wire import UNKNOWN
 
 _BRACES = re.compile(r"\{(\w+)\}")
 
@@ -329,6 +328,3 @@ def planned(kind: ResourceType, inputs: Properties, old: Properties | None, chan
     kept = {k: v for k, v in old.items() if k not in kind.managed() or k in kind.computed or k == "region"}
     after = kind.unknown_after(changed) if kind.unknown_after else set()
     return {**kept, **{k: v for k, v in values.items() if k != "__defaults"}, **{name: UNKNOWN for name in after}}
-
-
-__all__ = ["contains_unknown", "create", "delete", "planned", "read", "replace", "update", "validate"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jmespath
-
 from local.provider.api import Api, Settings, operation_model
 from local.provider.resource import Properties, ResourceType, Tags
 from local.provider.shapes import member_of
@@ -99,6 +97,3 @@ def split_tags(settings: Settings, everything: Mapping[str, str], own: Any) -> t
     }
     known = own if isinstance(own, Mapping) else {}
     return kept, {k: v for k, v in kept.items() if settings.default_tags.get(k) != v or k in known}
-
-
-__all__ = ["apply_tags", "create_tags", "jmespath", "merged", "read_tags", "split_tags", "tags_from", "tags_to"]

@@ -101,7 +101,7 @@ SUBNET = ResourceType(
     tags=tags("subnet"),
     wait=Wait("State", ("available",)),
     check=address_range,
-    on_delete=lambda api, identity, state: _patiently(api, "DeleteSubnet", SubnetId=identity),
+    on_delete=lambda api, identity, state: patiently(api, "DeleteSubnet", SubnetId=identity),
 )
 
 ROUTE_TABLE = ResourceType(
@@ -145,7 +145,7 @@ ROUTE_TABLE_ASSOCIATION = ResourceType(
 )
 
 
-def _patiently(api: Api, operation: str, /, **params: Any) -> None:
+def patiently(api: Api, operation: str, /, **params: Any) -> None:
     """Deletes what network interfaces may hold on to for a moment."""
 
     def done() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from local.provider.api import Api
 from local.provider.errors import AwsError, ProviderError
 from local.provider.resource import AutoName, Call, Properties, Read, ResourceType
-from local.provider.resources.ec2 import _patiently, arn, tags
+from local.provider.resources.ec2 import arn, patiently, tags
 
 _GONE = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed")
 _READ = Read(
@@ -124,7 +124,7 @@ def _delete_group(api: Api, identity: str, state: Properties) -> None:
     if state.get("revokeRulesOnDelete"):
         for direction in ("Ingress", "Egress"):
             _set_rules(api, identity, direction, [])
-    _patiently(api, "DeleteSecurityGroup", GroupId=identity)
+    patiently(api, "DeleteSecurityGroup", GroupId=identity)
 
 
 SECURITY_GROUP = ResourceType(
