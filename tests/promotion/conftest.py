@@ -14,7 +14,7 @@ import pytest
 
 from tests.promotion.site import Site
 
-SPEED = 800.0
+SPEED = 400.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -61,12 +61,13 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A deployed environment on a fast clock; a module's CLOCK_OFFSET sets that clock ahead of this machine's."""
+    """A deployed environment on a fast clock; a module's CLOCK_SPEED and CLOCK_OFFSET set it faster and ahead of this machine's."""
     from local.cloud.server import running
 
     offset = getattr(request.module, "CLOCK_OFFSET", 0.0)
-    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED, offset=offset) as cloud:
-        yield Site(cloud)
+    speed = getattr(request.module, "CLOCK_SPEED", SPEED)
+    with running(tmp_path_factory.mktemp("cloud"), speed=speed, offset=offset) as cloud:
+        yield Site(cloud, rollout=getattr(request.module, "ROLLOUT", {}))
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ class Site:
         outputs["keys"] = {purpose: key for purpose in outputs["keys"]}
         outputs["serving"]["volume_kms_key_arn"] = outputs["serving"]["data_capture"]["kms_key_arn"] = key
         outputs["promotion"] |= changes.pop("promotion", {})
-        outputs["rollout"] |= {"wait_interval_seconds": 360, "minimum_green_invocations": 2} | changes.pop("rollout", {})
+        outputs["rollout"] |= {"wait_interval_seconds": 480, "minimum_green_invocations": 2} | changes.pop("rollout", {})
         self._network(outputs)
         self.outputs: EnvironmentOutputs = EnvironmentOutputs.model_validate(outputs)
         self.sagemaker = self.session.client("sagemaker")

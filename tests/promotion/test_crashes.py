@@ -14,6 +14,8 @@ from tests.promotion.conftest import Runner
 from tests.promotion.site import Site
 
 SHARES = 6
+CLOCK_SPEED = 800.0
+ROLLOUT = {"minimum_green_invocations": 1}  # on this clock a bake takes half a second
 
 
 def assert_converged(site: Site, promotion: str, answer: str, config: str, what: str) -> None:

@@ -11,7 +11,6 @@ from infra.errors import ConflictError, IntegrityError, LockstepError, Preflight
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from pipelines.promotion.removal import remove_releases
 from pipelines.promotion.seam import Aws
 from tests.promotion.site import Site
 
@@ -187,14 +186,3 @@ def test_somebody_elses_update_is_left_alone(site: Site) -> None:
     assert site.settled()["EndpointConfigName"] == spec.endpoint.bootstrap_config_name
     with site.load():
         run(site, "restore")
-
-
-def test_removing_releases_leaves_the_bootstrap_and_nothing_else(site: Site) -> None:
-    good(site, "the last one")
-    remove_releases(site.session, site.outputs)
-    assert site.describe()["EndpointConfigName"] == site.outputs.endpoint.bootstrap_config_name
-    assert site.answers() == "bootstrap"
-    assert site.leftovers() == []
-    group = site.outputs.model_package_group_name
-    assert site.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"] == []
-    assert remove_releases(site.session, site.outputs) == []
