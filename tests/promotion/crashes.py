@@ -1,19 +1,17 @@
 """The release step, killed with SIGKILL after each of its AWS calls in turn, against the embedded cloud and under load.
 
-Each point is killed in a promotion of its own; then a new run of the same promotion must converge. The points are shared out among a few
-tests, so that workers can take them.
+Each point is killed in a promotion of its own; then a new run of the same promotion must converge. The points are shared out among tests in
+two files, so that two workers can take them.
 """
 
 from __future__ import annotations
 
 import signal
 
-import pytest
-
 from tests.promotion.conftest import Runner
 from tests.promotion.site import Site
 
-SHARES = 6
+SHARES = 4
 CLOCK_SPEED = 800.0
 ROLLOUT = {"minimum_green_invocations": 1}  # on this clock a bake takes half a second
 
@@ -32,8 +30,8 @@ def assert_converged(site: Site, promotion: str, answer: str, config: str, what:
     assert len(releases) == (1 if story["outcome"] == "released" else 0), what
 
 
-@pytest.mark.parametrize("share", range(SHARES))
-def test_killed_after_any_call_a_new_run_converges_and_no_request_is_lost(site: Site, runner: Runner, share: int) -> None:
+def kill_after_each_call_of(share: int, site: Site, runner: Runner) -> None:
+    """Kill after call `share + 1`, `share + 1 + SHARES` and so on, until a run ends before its point is reached."""
     point = share + 1
     killed: list[str] = []
     with site.load() as load:
