@@ -98,6 +98,10 @@ class Traffic:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
+        self.finish()
+
+    def finish(self) -> None:
+        """Waits until all workers have ended: after `limit` requests, or when the block is left."""
         for thread in self._threads:
             thread.join()
 

@@ -1,0 +1,106 @@
+"""Promotions by the real pipelines, under a steady load of 50 requests a second."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from lockstep.demo.live_requests import UNSEEN_EVERY, live_requests
+from lockstep.demo.traffic import Traffic
+from tests.e2e.conftest import RATE, WORKLOAD, Rollout
+from tests.e2e.rehearsal import Rehearsal
+
+# The shipped canary: one instance of two.
+CANARY_SHARE = 0.5
+
+
+def test_a_good_release_loses_no_request(good: Rollout) -> None:
+    good.done.ok()
+    assert good.tally.errors() == {}
+    assert good.tally.sent > 200
+    assert good.before["EndpointConfigName"] != good.after["EndpointConfigName"]
+    assert good.after["EndpointStatus"] == "InService"
+    assert "PendingDeploymentSummary" not in good.after
+
+
+def test_a_bad_release_is_rolled_back_and_says_so(bad: Rollout) -> None:
+    assert bad.done.code == 4, bad.done.output
+    assert "rolled back" in bad.done.output
+    assert bad.after["EndpointConfigName"] == bad.before["EndpointConfigName"]
+    assert bad.after["EndpointStatus"] == "InService"
+
+
+def test_only_what_the_canary_answered_can_fail(bad: Rollout, chain: Rehearsal) -> None:
+    failed = [answer for answer in bad.tally.answers if not answer.ok]
+    assert failed, "the second candidate's fault never showed"
+    bodies = len(live_requests(WORKLOAD))
+    assert {answer.request % bodies % UNSEEN_EVERY for answer in failed} == {0}
+    assert {answer.error for answer in failed} == {"ModelError"}
+    assert len(failed) / bad.tally.sent <= CANARY_SHARE
+
+    name = chain.outputs("staging")["endpoint"]["name"]
+    unseen = live_requests(WORKLOAD, unseen_every=1)
+    with Traffic(chain.session("staging"), name, unseen, content_type="text/csv", rate=RATE, limit=100) as afterwards:
+        afterwards.finish()
+    assert afterwards.tally.sent == 100
+    assert afterwards.tally.errors() == {}
+
+
+def test_pulumi_up_leaves_releases_alone(bad: Rollout, chain: Rehearsal) -> None:
+    chain.pulumi("staging", "preview", "--expect-no-changes").ok()
+    chain.pulumi("staging", "preview", "--refresh", "--expect-no-changes").ok()
+    chain.up("staging")
+    name = chain.outputs("staging")["endpoint"]["name"]
+    now = chain.session("staging").client("sagemaker").describe_endpoint(EndpointName=name)
+    assert now["EndpointConfigName"] == bad.after["EndpointConfigName"]
+    assert now["LastModifiedTime"] == bad.after["LastModifiedTime"]
+
+
+def test_operations_on_what_serves(bad: Rollout, chain: Rehearsal) -> None:
+    """An edit reaches the fleet through redeploy alone; a lost endpoint comes back through pulumi up and restore."""
+    client = chain.session("staging").client("sagemaker")
+    outputs = chain.outputs("staging")
+    name = outputs["endpoint"]["name"]
+
+    def live() -> tuple[str, int]:
+        described = client.describe_endpoint(EndpointName=name)
+        return described["EndpointConfigName"], described["ProductionVariants"][0]["CurrentInstanceCount"]
+
+    released = live()
+    assert released[1] == 2
+    chain.edit("staging", {("serving", "instanceCount"): 3})
+    chain.up("staging")
+    assert live() == released
+
+    # Autoscaling may take the third instance away again as soon as it serves: so the fleet is watched while it changes.
+    seen: set[tuple[str, int]] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            seen.add(live())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    chain.lockstep("redeploy", "staging").ok()
+    ended.set()
+    watcher.join()
+    redeployed = live()[0]
+    assert redeployed != released[0]
+    assert (redeployed, 3) in seen
+
+    client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    client.delete_endpoint(EndpointName=name)
+    client.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    chain.up("staging", refresh=True)
+    assert live()[0] == outputs["endpoint"]["bootstrap_config_name"]
+    chain.lockstep("restore", "staging").ok()
+    assert live()[0] not in (outputs["endpoint"]["bootstrap_config_name"], "")
+    answer = json.loads(
+        chain.session("staging")
+        .client("sagemaker-runtime")
+        .invoke_endpoint(EndpointName=name, ContentType="text/csv", Body=live_requests(WORKLOAD, count=1)[0])["Body"]
+        .read()
+    )
+    assert answer["workload"] == WORKLOAD
+    assert answer["model"] != "bootstrap"
