@@ -20,7 +20,7 @@ demo: setup ## The whole path on the embedded cloud: three environments, one mod
 	@$(BIN)/lockstep demo
 
 test: setup ## All tests
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMPS)/packages ## Style
 	@$(BIN)/ruff check .

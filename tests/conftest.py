@@ -25,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The longest first, so that no worker is left alone with them at the end.
+    items.sort(key=lambda item: "tests/e2e/" not in item.nodeid and "test_crashes" not in item.nodeid)
     reason = None
     if not config.getoption("--run-localstack"):
         reason = "runs against LocalStack: give --run-localstack, where Docker is"
