@@ -48,6 +48,7 @@ def status(
 
 def describe(at: Place) -> dict[str, Any]:
     """One environment's row: what AWS and the ledger say now."""
+    from pipelines import registry
     from pipelines.promotion.decisions import is_live
     from pipelines.promotion.journal import Journal
     from pipelines.promotion.resources import view_of
@@ -71,6 +72,7 @@ def describe(at: Place) -> dict[str, Any]:
         "model_package_arn": live.model_package_arn if live else None,
         "artefact_sha256": live.artefact_sha256 if live else None,
         "image_digest": live.image_digest if live else None,
+        "gates": registry.describe(at.sagemaker, live.model_package_arn).gates if live else None,
         "since": datetime.fromtimestamp(live.at, UTC).isoformat(timespec="seconds") if live else None,
         "endpoint_status": view.status if view else "no endpoint",
         "endpoint_config": view.config if view else None,
@@ -92,7 +94,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    for column in ("environment", "serves", "artefact", "image", "since", "endpoint", "instances", "last promotion"):
+    for column in ("environment", "serves", "artefact", "image", "gates", "since", "endpoint", "instances", "last promotion"):
         table.add_column(column)
     for row in rows:
         endpoint = row["endpoint_status"] + (f" -> {row['pending']}" if row.get("pending") else "")
@@ -102,6 +104,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
             row.get("serves", ""),
             (row.get("artefact_sha256") or "")[:12],
             (row.get("image_digest") or "").removeprefix("sha256:")[:12],
+            row.get("gates") or "",
             row.get("since") or "",
             endpoint,
             str(row.get("instances") or ""),

@@ -117,7 +117,7 @@ class Demo:
             step = self._step("promote", "--from", source, "--to", target, "--model-package", version)
             begun = time.monotonic()
             ran = self._runner.run(replace(step, expected=frozenset({expected})))
-            if outputs.promotion.approval == "manual":
+            if "waits for approval" in ran.output:
                 approval = self._step("approve", "--env", target, person="approver")
                 ran = self._runner.run(replace(approval, expected=frozenset({expected})))
             seconds = time.monotonic() - begun
