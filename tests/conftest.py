@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
+import docker
 import pytest
+from docker.errors import DockerException
 
 # What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_"))]:
@@ -27,15 +28,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # The longest first, so that no worker is left alone with them at the end.
     items.sort(key=lambda item: "tests/e2e/" not in item.nodeid and "test_crashes" not in item.nodeid)
-    reason = None
-    if not config.getoption("--run-localstack"):
-        reason = "runs against LocalStack: give --run-localstack, where Docker is"
-    elif shutil.which("docker") is None:
-        reason = "LocalStack needs Docker, and there is none on PATH"
+    marked = [item for item in items if item.get_closest_marker("localstack")]
+    reason = _no_localstack(config) if marked else ""
     if reason:
-        for item in items:
-            if item.get_closest_marker("localstack"):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _no_localstack(config: pytest.Config) -> str:
+    """Why there can be no LocalStack here, or ""."""
+    if not config.getoption("--run-localstack"):
+        return "runs against LocalStack: give --run-localstack, where Docker is"
+    try:
+        client = docker.from_env()
+        try:
+            client.ping()
+        finally:
+            client.close()
+    except DockerException as error:
+        return f"LocalStack needs Docker, which does not answer: {error}"
+    return ""
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
+from moto.iam.models import iam_backends
 
 from local.cloud import context
 from local.cloud.admin import admin_pages
@@ -101,6 +102,8 @@ def _stop(cloud: Cloud, server: Server) -> None:
 
 
 def _forget_everything() -> None:
+    # Forgetting runs each backend's constructor before it drops the backend, and IAM's reads AWS's 1,500 policies.
+    iam_backends.clear()
     BackendDict.reset()
     reset_model_data()
 

@@ -14,6 +14,9 @@ import pytest
 from local.cloud.context import Cloud
 from local.cloud.sagemaker.backend import backends
 from local.cloud.server import running
+from tests.cloud.aws import account, aws, cloud, localstack
+
+__all__ = ["account", "aws", "cloud", "lab", "localstack", "push_image"]
 
 ACCOUNT = "111111111111"
 REGION = "us-east-1"

@@ -1,4 +1,4 @@
-"""Requests to IAM that moto lacks: the policy simulator, on the same evaluator that guards calls."""
+"""Requests to IAM that moto lacks: the policy simulator, on the same evaluator that guards calls; and policies in use stay."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from local.cloud.iam.policy import Principal, Question, Verdict, evaluate
 
 class IamResponse(MotoIamResponse):
     """moto's IAM with the simulator."""
+
+    def delete_policy(self) -> Any:
+        arn = self._get_param("PolicyArn")
+        if self.backend.get_policy(arn).attachment_count:
+            raise CloudError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+        return super().delete_policy()
 
     def simulate_principal_policy(self) -> ActionResult:
         arn = self._get_param("PolicySourceArn")

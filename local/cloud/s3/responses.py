@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.iam.access_control import PermissionResult
-from moto.s3.exceptions import InvalidBucketState, MissingBucket
+from moto.s3.exceptions import InvalidBucketState, MissingBucket, S3ClientError
 from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response as MotoS3Response
 
@@ -46,6 +47,8 @@ class S3Response(MotoS3Response):
     def _bucket_response_put(self, request: Any, bucket_name: str, querystring: dict[str, Any]) -> Any:
         if "object-lock" in querystring:
             return self._put_object_lock(bucket_name, self._process_lock_config_from_body())
+        if "policy" in querystring:
+            _check_policy(self.body)
         answer = super()._bucket_response_put(request, bucket_name, querystring)
         _adopt(bucket_name)
         return answer
@@ -68,6 +71,18 @@ class S3Response(MotoS3Response):
     def _key_response_post(self, request: Any, body: bytes, bucket_name: str, query: dict[str, Any], key_name: str) -> Any:
         with _lock(bucket_name, key_name):
             return super()._key_response_post(request, body, bucket_name, query, key_name)
+
+
+def _check_policy(body: bytes | str) -> None:
+    """Refuse what is no policy document; a policy that could not be read would let nobody in and keep nobody out."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise S3ClientError("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'")
+    if not document.get("Statement"):
+        raise S3ClientError("MalformedPolicy", "Missing required field Statement")
 
 
 def _lock(bucket: str, key: str) -> threading.RLock:

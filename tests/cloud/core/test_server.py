@@ -18,7 +18,7 @@ from local.cloud.accounts import BOOTSTRAP_ACCESS_KEY, BOOTSTRAP_SECRET_KEY
 from local.cloud.context import Cloud
 from local.cloud.server import running
 from local.errors import LocalError, PortInUse
-from tests.cloud.aws import ACCOUNT, OTHER, REGION
+from tests.cloud.aws import ACCOUNT, OTHER, REGION, fresh
 
 
 def connect(cloud: Cloud) -> http.client.HTTPConnection:
@@ -77,14 +77,6 @@ def test_a_port_in_use_is_refused_with_what_to_do(cloud: Cloud, tmp_path: Path) 
 def test_a_second_cloud_in_the_process_is_refused(cloud: Cloud, tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="runs in this process already"), running(tmp_path / "second"):
         pass
-
-
-def test_state_is_gone_with_the_cloud(tmp_path: Path) -> None:
-    for _ in range(2):
-        with running(tmp_path) as cloud:
-            s3 = cloud.session(ACCOUNT, REGION).client("s3")
-            assert s3.list_buckets()["Buckets"] == []
-            s3.create_bucket(Bucket="here")
 
 
 @pytest.mark.parametrize(
@@ -178,11 +170,13 @@ def test_unknown_credentials_are_refused(cloud: Cloud) -> None:
 )
 def test_a_role_is_assumed_by_whom_it_trusts(cloud: Cloud, principal: Any, allowed: bool) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
-    role = cloud.session(ACCOUNT, REGION).client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    name = fresh("trusting")
+    iam = cloud.session(ACCOUNT, REGION).client("iam")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     sts = cloud.session(OTHER, REGION).client("sts")
     if allowed:
         assert sts.assume_role(RoleArn=role, RoleSessionName="me")["AssumedRoleUser"]["Arn"].startswith(
-            f"arn:aws:sts::{ACCOUNT}:assumed-role/r/"
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/"
         )
     else:
         with pytest.raises(ClientError, match=r"AccessDenied.*is not authorized to perform: sts:AssumeRole on resource"):

@@ -1,4 +1,4 @@
-"""What promotion and infrastructure lean on in S3, DynamoDB, ECR and EC2."""
+"""What promotion and infrastructure lean on in S3, ECR and EC2, less what tests/cloud/contracts holds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud.context import Cloud
-from tests.cloud.aws import ACCOUNT, REGION, Clients
-
-WRITERS = 8
+from tests.cloud.aws import ACCOUNT, REGION
 
 
 def code(call: Any, **arguments: Any) -> str:
@@ -26,77 +22,6 @@ def code(call: Any, **arguments: Any) -> str:
     except ClientError as error:
         return str(error.response["Error"]["Code"])
     return ""
-
-
-def test_one_of_many_writers_creates_an_object(aws: Clients) -> None:
-    s3 = aws("s3")
-    s3.create_bucket(Bucket="once-only")
-    with ThreadPoolExecutor(WRITERS) as pool:
-        answers = list(pool.map(lambda _: code(s3.put_object, Bucket="once-only", Key="k", Body=b"x", IfNoneMatch="*"), range(WRITERS)))
-    assert sorted(answers) == ["", *["PreconditionFailed"] * (WRITERS - 1)]
-
-
-def test_one_of_many_writers_takes_a_lease(aws: Clients) -> None:
-    table = aws("dynamodb")
-    table.create_table(
-        TableName="journal",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "promotion_id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "promotion_id", "AttributeType": "S"}],
-    )
-
-    def take(holder: int) -> str:
-        item = {"promotion_id": {"S": "LEASE"}, "holder": {"N": str(holder)}}
-        return code(table.put_item, TableName="journal", Item=item, ConditionExpression="attribute_not_exists(promotion_id)")
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        answers = list(pool.map(take, range(WRITERS)))
-    assert sorted(answers) == ["", *["ConditionalCheckFailedException"] * (WRITERS - 1)]
-
-
-def test_no_conditional_count_is_lost(aws: Clients) -> None:
-    table = aws("dynamodb")
-    table.create_table(
-        TableName="fence",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-    )
-    table.put_item(TableName="fence", Item={"k": {"S": "token"}, "n": {"N": "0"}})
-
-    def bump(_: int) -> int:
-        won = 0
-        for _ in range(5):
-            held = table.get_item(TableName="fence", Key={"k": {"S": "token"}}, ConsistentRead=True)["Item"]["n"]["N"]
-            won += not code(
-                table.update_item,
-                TableName="fence",
-                Key={"k": {"S": "token"}},
-                UpdateExpression="SET n = n + :one",
-                ConditionExpression="n = :held",
-                ExpressionAttributeValues={":one": {"N": "1"}, ":held": {"N": held}},
-            )
-        return won
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        wins = sum(pool.map(bump, range(WRITERS)))
-    assert int(table.get_item(TableName="fence", Key={"k": {"S": "token"}})["Item"]["n"]["N"]) == wins > 0
-
-
-def test_a_locked_version_stays(cloud: Cloud) -> None:
-    s3 = cloud.session(ACCOUNT, REGION).client("s3")
-    s3.create_bucket(Bucket="ledger", ObjectLockEnabledForBucket=True)
-    until = cloud.clock.now() + timedelta(days=30)
-    governed = {"Bucket": "ledger", "Key": "governed"}
-    kept = {"Bucket": "ledger", "Key": "kept"}
-    governed["VersionId"] = s3.put_object(**governed, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)["VersionId"]
-    kept["VersionId"] = s3.put_object(**kept, ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)["VersionId"]
-    assert code(s3.delete_object, **governed) == "AccessDenied"
-    assert code(s3.delete_object, **kept, BypassGovernanceRetention=True) == "AccessDenied"
-    assert code(s3.delete_object, **governed, BypassGovernanceRetention=True) == ""
-    with pytest.raises(ClientError):
-        s3.head_object(**governed)
-    assert s3.head_object(**kept)["ObjectLockMode"] == "COMPLIANCE"
 
 
 def test_the_default_retention_of_a_full_bucket_can_change(cloud: Cloud) -> None:

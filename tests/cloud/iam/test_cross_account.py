@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local.cloud.context import Cloud
+from local.cloud.context import Cloud, CloudSession
 from tests.cloud.aws import ACCOUNT, OTHER, REGION
 
 ROLE = f"arn:aws:iam::{OTHER}:role/promotion"
@@ -47,12 +48,19 @@ class Two:
     key: str
 
 
-@pytest.fixture
-def two(cloud: Cloud) -> Two:
-    """A bucket under a key in one account; in the other, the role that is let in and somebody who is not."""
+@pytest.fixture(scope="module")
+def sessions(cloud: Cloud) -> tuple[CloudSession, CloudSession, CloudSession]:
+    """The owner; in the other account, the role that is let in and somebody who is not."""
     owner, stranger = cloud.session(ACCOUNT, REGION), cloud.session(OTHER, REGION)
     trust = policy({"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"})
     stranger.client("iam").create_role(RoleName="promotion", AssumeRolePolicyDocument=trust)
+    return owner, cloud.session(OTHER, REGION, ROLE), stranger
+
+
+@pytest.fixture
+def two(sessions: tuple[CloudSession, CloudSession, CloudSession]) -> Iterator[Two]:
+    """A bucket under a key in the owner's account, which nobody else may read."""
+    owner, role, stranger = sessions
     via = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
     key = owner.client("kms").create_key(Policy=policy(grant(["kms:Decrypt"], "*", **via), grant(["kms:DescribeKey"], "*")))
     arn = key["KeyMetadata"]["Arn"]
@@ -62,7 +70,13 @@ def two(cloud: Cloud) -> Two:
     s3.put_bucket_encryption(Bucket="models", ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.put_object(Bucket="models", Key="models/a", Body=b"weights")
     s3.put_object(Bucket="models", Key="private", Body=b"secret")
-    return Two(owner, cloud.session(OTHER, REGION, ROLE), stranger, arn)
+    yield Two(owner, role, stranger, arn)
+    for place in (s3, stranger.client("s3")):
+        for bucket in [bucket["Name"] for bucket in place.list_buckets()["Buckets"]]:
+            place.delete_bucket_policy(Bucket=bucket)
+            for item in place.list_objects_v2(Bucket=bucket).get("Contents", []):
+                place.delete_object(Bucket=bucket, Key=item["Key"])
+            place.delete_bucket(Bucket=bucket)
 
 
 def refused(call: Any, code: str, **arguments: Any) -> str:

@@ -71,3 +71,18 @@ def test_enforcement_keeps_others_from_updating_endpoints(tmp_path: Path, enforc
 
         assert update(may) == "ValidationException"  # there is no such endpoint
         assert update(may_not) == ("AccessDeniedException" if enforced else "ValidationException")
+
+
+def test_a_policy_in_use_stays(tmp_path: Path) -> None:
+    with running(tmp_path) as cloud:
+        iam = cloud.session(ACCOUNT, REGION).client("iam")
+        make_role(iam, "r", ["s3:GetObject"])
+        shared = iam.create_policy(PolicyName="shared", PolicyDocument=policy({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}))
+        arn = shared["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="r", PolicyArn=arn)
+        with pytest.raises(ClientError, match="DeleteConflict"):
+            iam.delete_policy(PolicyArn=arn)
+        iam.detach_role_policy(RoleName="r", PolicyArn=arn)
+        iam.delete_policy(PolicyArn=arn)
+        with pytest.raises(ClientError, match="NoSuchEntity"):
+            iam.get_policy(PolicyArn=arn)

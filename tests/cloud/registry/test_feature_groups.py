@@ -31,15 +31,15 @@ def request(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_life_of_a_feature_group(cloud: Cloud) -> None:
-    session = cloud.session(ACCOUNT, REGION)
+def test_life_of_a_feature_group(cloud: Cloud, account: str) -> None:
+    session = cloud.session(account, REGION)
     sagemaker = session.client("sagemaker")
     arn = sagemaker.create_feature_group(**request())["FeatureGroupArn"]
     found = sagemaker.describe_feature_group(FeatureGroupName="applicants")
     assert found["FeatureGroupStatus"] == "Created"
     assert found["OnlineStoreConfig"]["SecurityConfig"] == {"KmsKeyId": "key"}
     storage = found["OfflineStoreConfig"]["S3StorageConfig"]
-    assert storage["ResolvedOutputS3Uri"].startswith(f"s3://features/x/{ACCOUNT}/sagemaker/{REGION}/offline-store/applicants-")
+    assert storage["ResolvedOutputS3Uri"].startswith(f"s3://features/x/{account}/sagemaker/{REGION}/offline-store/applicants-")
     assert session.client("glue").get_databases()["DatabaseList"] == []
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "environment", "Value": "dev"}]
     sagemaker.update_feature_group(FeatureGroupName="applicants", FeatureAdditions=[{"FeatureName": "age", "FeatureType": "Integral"}])
@@ -53,8 +53,8 @@ def test_life_of_a_feature_group(cloud: Cloud) -> None:
     assert sagemaker.list_feature_groups()["FeatureGroupSummaries"] == []
 
 
-def test_a_glue_table_is_made_where_asked_for(cloud: Cloud) -> None:
-    session = cloud.session(ACCOUNT, REGION)
+def test_a_glue_table_is_made_where_asked_for(cloud: Cloud, account: str) -> None:
+    session = cloud.session(account, REGION)
     session.client("sagemaker").create_feature_group(**request(OfflineStoreConfig={"S3StorageConfig": {"S3Uri": "s3://features"}}))
     (table,) = session.client("glue").get_tables(DatabaseName="sagemaker_featurestore")["TableList"]
     assert {"Name": "income", "Type": "double"} in table["StorageDescriptor"]["Columns"]
@@ -70,6 +70,6 @@ def test_a_glue_table_is_made_where_asked_for(cloud: Cloud) -> None:
         {"FeatureDefinitions": [*request()["FeatureDefinitions"], {"FeatureName": "id", "FeatureType": "String"}]},
     ],
 )
-def test_bad_ones_are_refused(cloud: Cloud, changes: dict[str, Any]) -> None:
+def test_bad_ones_are_refused(cloud: Cloud, account: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match="ValidationException"):
-        cloud.session(ACCOUNT, REGION).client("sagemaker").create_feature_group(**request(**changes))
+        cloud.session(account, REGION).client("sagemaker").create_feature_group(**request(**changes))
