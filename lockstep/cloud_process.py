@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,11 @@ def find(home: Path) -> RunningCloud | None:
     return cloud if _answers(cloud) else None
 
 
-def start(home: Path, root: Path, *, port: int, speed: float, offset: float) -> RunningCloud:
+def start(home: Path, root: Path, *, port: int, speed: float, offset: float, fresh: Callable[[], object] = lambda: None) -> RunningCloud:
     """Starts a cloud that outlives this process, and waits until it answers.
+
+    Args:
+        fresh: called once a cloud that was started here answers: an empty one, to which nothing belongs yet.
 
     Raises:
         PortInUse: something else listens on the port.
@@ -87,7 +90,9 @@ def start(home: Path, root: Path, *, port: int, speed: float, offset: float) -> 
             process = subprocess.Popen(
                 command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        return _await_answer(home, process, said, port)
+        cloud = _await_answer(home, process, said, port)
+        fresh()
+        return cloud
 
 
 def _await_answer(home: Path, process: subprocess.Popen[bytes], said: Path, port: int) -> RunningCloud:
@@ -102,7 +107,9 @@ def _await_answer(home: Path, process: subprocess.Popen[bytes], said: Path, port
                     where=f"127.0.0.1:{port}",
                     remedy="Choose another with `lockstep cloud up --port`.",
                 )
-            last = text.splitlines()[-1] if text else f"it ended with status {process.returncode} and no word"
+            # The last line that is not indented is the error itself, also of a traceback and of a message with a remedy below it.
+            unindented = [line for line in text.splitlines() if line.strip() and not line.startswith(" ")]
+            last = unindented[-1] if unindented else f"it ended with status {process.returncode} and no word"
             raise LocalError(f"the embedded cloud did not start: {last}", where=str(said))
         cloud = find(home)
         if cloud is not None and cloud.pid == process.pid:

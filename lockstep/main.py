@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from lockstep.failures import Failure, explain
 
 # name -> (module, its help in one line). Here, so that `lockstep --help` imports none of them; a test compares the lines.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -37,17 +38,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "invoke": ("lockstep.commands.invoke", "Send a request to an environment's endpoint."),
     "demo": ("lockstep.commands.demo", "Run the whole path on the embedded cloud: three environments, one model, two promotions."),
 }
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error as people and machines are told of it."""
-
-    kind: str
-    message: str
-    where: str | None
-    remedy: str | None
-    exit_code: int
 
 
 class LazyGroup(TyperGroup):
@@ -132,42 +122,13 @@ def run(arguments: list[str]) -> int:
         return _report(failure, as_json)
 
 
-def explain(error: Exception) -> Failure | None:
-    """What to tell of an error; None if it is none of those that are expected, which makes it a bug to be seen whole."""
-    from infra.errors import LockstepError
-    from local.errors import LocalError
-
-    kind = type(error).__name__
-    if isinstance(error, LockstepError):
-        return Failure(kind, error.message, error.where, error.remedy, error.exit_code)
-    if isinstance(error, LocalError):
-        return Failure(kind, error.message, error.where or None, error.remedy or None, 1)
-    if type(error).__module__.split(".")[0] == "botocore":
-        return _explain_aws(error)
-    return None
-
-
-def _explain_aws(error: Exception) -> Failure | None:
-    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-
-    if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        return Failure("ClientError", f"{said.get('Code', 'unknown')}: {said.get('Message', error)}", error.operation_name, None, 1)
-    if isinstance(error, EndpointConnectionError):
-        return Failure(
-            "EndpointConnectionError", str(error), None, "Is the embedded cloud up (`lockstep cloud status`), or the network?", 1
-        )
-    return Failure(type(error).__name__, str(error), None, None, 1) if isinstance(error, BotoCoreError) else None
-
-
 def _report(failure: Failure, as_json: bool) -> int:
     if as_json:
         from lockstep.context import emit
 
-        emit({"error": {name: value for name, value in vars(failure).items() if value is not None}})
+        emit({"error": failure.document()})
         return failure.exit_code
-    text = f"{failure.where}: {failure.message}" if failure.where else failure.message
-    print(f"error: {text}" + (f"\n  {failure.remedy}" if failure.remedy else ""), file=sys.stderr)
+    print(failure.text(), file=sys.stderr)
     return failure.exit_code
 
 

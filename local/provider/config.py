@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from local.provider.api import Api, Clients, Settings
 from local.provider.errors import AwsError, ConfigError, ProviderError
@@ -104,7 +104,8 @@ def resolve(raw: Mapping[str, Any], environment: Mapping[str, str], clients: Cli
     account = "" if args.get("skipRequestingAccountId") else _account(settings, clients)
     allowed, forbidden = args.get("allowedAccountIds") or [], args.get("forbiddenAccountIds") or []
     if (allowed and account not in allowed) or account in forbidden:
-        raise ConfigError(f"AWS account ID not allowed: {account}")
+        wanted = f" of {' or '.join(str(each) for each in allowed)}" if allowed else " of another account"
+        raise ConfigError(f"AWS account ID not allowed: {account}. Work with credentials{wanted}, or on this account's own stack")
     return settings, account
 
 
@@ -164,7 +165,9 @@ def _account(settings: Settings, clients: Clients) -> str:
     try:
         return str(Api(settings, clients, "").call("sts", "GetCallerIdentity")["Account"])
     except (ProviderError, BotoCoreError) as error:
-        raise ConfigError(f"validating provider credentials: retrieving caller identity from STS: {error}") from error
+        silent = isinstance(error.__cause__, EndpointConnectionError) and settings.endpoint
+        advice = ". No cloud answers there: start it with `lockstep cloud up`, then ask for its variables again" if silent else ""
+        raise ConfigError(f"validating provider credentials: retrieving caller identity from STS: {error}{advice}") from error
 
 
 def folder(environment: Mapping[str, str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -28,18 +29,20 @@ def up(
     from infra.errors import UsageError
     from lockstep import cloud_process, stacks
 
+    _check_options(port, speed, clock_offset)
     cloud = running_cloud()
     started = cloud is None
+    forgotten: list[bool] = []
     if cloud is None:
-        forgotten = stacks.forget_rehearsal(home())
         cloud = cloud_process.start(
             home() / "cloud",
             project_root(),
             port=cloud_process.DEFAULT_PORT if port is None else port,
             speed=1.0 if speed is None else speed,
             offset=clock_offset or 0.0,
+            fresh=lambda: forgotten.append(stacks.forget_rehearsal(home())),
         )
-        if forgotten and not as_json:
+        if any(forgotten) and not as_json:
             console.print("Dropped the Pulumi state of an earlier cloud, whose resources are gone.")
     else:
         if port is not None and port != cloud.port:
@@ -59,6 +62,17 @@ def up(
         f"The embedded cloud {'is up' if started else 'runs already'} at {cloud.url} (process {cloud.pid}, speed {clock['speed']:g})."
     )
     console.print('Next: eval "$(lockstep cloud env dev)", then pulumi up -s dev')
+
+
+def _check_options(port: int | None, speed: float | None, clock_offset: float | None) -> None:
+    from infra.errors import UsageError
+
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"{port} is no port", where="--port", remedy="Give a number from 1 to 65535.")
+    if speed is not None and not (math.isfinite(speed) and speed > 0):
+        raise UsageError(f"time can't run at speed {speed:g}", where="--speed", remedy="Give a positive number, for example 30.")
+    if clock_offset is not None and not math.isfinite(clock_offset):
+        raise UsageError(f"{clock_offset:g} is no number of seconds", where="--clock-offset", remedy="Give a number, for example 86400.")
 
 
 @app.command()

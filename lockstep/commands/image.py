@@ -53,10 +53,12 @@ def push(
     found = outputs(environment)
     client = session(environment).client("ecr")
     done = []
-    for name, image in _images(workload, toolkit, base, overlay, both=not workload and not toolkit, default=found.workload):
-        repository = found.repositories.toolkit if name == "toolkit" else found.repositories.workload
+    images = _images(workload, toolkit, base, overlay, both=not workload and not toolkit, default=found.workload)
+    for name, image in images:  # all, before the first is pushed
         if name == "toolkit":
             _check_toolkit(image)
+    for name, image in images:
+        repository = found.repositories.toolkit if name == "toolkit" else found.repositories.workload
         if not json_:
             console.print(f"{name} -> {repository.uri}")
         push_image(client, repository.name, image, (lambda _: None) if json_ else (lambda line: console.print(f"  {line}")))

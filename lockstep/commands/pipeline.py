@@ -9,6 +9,7 @@ import typer
 
 from infra.errors import UsageError
 from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
+from lockstep.failures import explain
 
 if TYPE_CHECKING:
     from infra.outputs import EnvironmentOutputs
@@ -79,16 +80,16 @@ def run(
             emit({"execution": arn, "status": "Executing"})
         return
     outcome = executions.watch(client, arn, None if json_ else _show)
+    error = None if outcome.succeeded else executions.explain(client, outcome)
     package = executions.registered_package(client, outcome)
     if json_:
-        emit({**_report(arn, outcome.status, outcome.failure_reason, outcome.steps), "model_package_arn": package})
-    if not outcome.succeeded:
-        error = executions.explain(client, outcome)
-        if json_:
-            raise typer.Exit(error.exit_code)
+        told = explain(error) if error else None
+        report = {**_report(arn, outcome.status, outcome.failure_reason, outcome.steps), "model_package_arn": package}
+        emit({**report, "error": told.document()} if told else report)
+        raise typer.Exit(error.exit_code if error else 0)
+    if error is not None:
         raise error
-    if not json_:
-        console.print(f"{outcome.status}" + (f": {package}" if package else ""))
+    console.print(f"{outcome.status}" + (f": {package}" if package else ""))
 
 
 @app.command()
@@ -119,14 +120,14 @@ def status(
 
 def _name(found: EnvironmentOutputs, pipeline: str) -> str:
     if pipeline not in NAMES:
-        raise UsageError(f"there is no pipeline {pipeline!r}", remedy=f"Known: {', '.join(NAMES)}.")
+        raise UsageError(f"there is no pipeline {pipeline!r}", where="PIPELINE", remedy=f"Known: {', '.join(NAMES)}.")
     return str(getattr(found.pipelines, pipeline))
 
 
 def _newest(client: Any, name: str) -> str:
     answer = client.list_pipeline_executions(PipelineName=name, SortBy="CreationTime", SortOrder="Descending", MaxResults=1)
     if not answer["PipelineExecutionSummaries"]:
-        raise UsageError("the pipeline has not run yet", where=name)
+        raise UsageError("the pipeline has not run yet", where=name, remedy="Start it with `lockstep pipeline run`.")
     return str(answer["PipelineExecutionSummaries"][0]["PipelineExecutionArn"])
 
 
@@ -135,7 +136,7 @@ def _parse(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"{pair!r} is no NAME=VALUE", where="--param")
+            raise UsageError(f"{pair!r} is no NAME=VALUE", where="--param", remedy="Write it as --param NAME=VALUE.")
         found[name] = value
     return found
 

@@ -9,6 +9,7 @@ import typer
 
 from infra.errors import ConfigError, LockstepError, PreflightError, UsageError
 from lockstep.context import Json, console, emit
+from lockstep.failures import explain
 
 if TYPE_CHECKING:
     from lockstep.promotions import OnStep, Place
@@ -54,7 +55,8 @@ def promote(
         result = _run(origin, goal, package, say)
     except LockstepError as error:
         if json_:
-            emit({"source_model_package_arn": package, "error": type(error).__name__, "message": error.message, "where": error.where})
+            told = explain(error)
+            emit({"source_model_package_arn": package, "error": told.document() if told else str(error)})
             raise typer.Exit(error.exit_code) from error
         raise
     if json_:
@@ -73,10 +75,13 @@ def _newest(origin: Place) -> str:
     for package in promotions.packages(origin):
         if package.get("ModelApprovalStatus") != "Rejected" and package.get("ModelPackageStatus") == "Completed":
             return str(package["ModelPackageArn"])
+    name, before = origin.outputs.environment, origin.outputs.promotion.source
     raise PreflightError(
-        f"{origin.outputs.environment} has no model package",
+        f"{name} has no model package",
         where=origin.outputs.model_package_group_name,
-        remedy=f"Train one: `lockstep pipeline run {origin.outputs.environment} training`.",
+        remedy=f"Promote one into it: `lockstep promote --from {before.environment} --to {name}`."
+        if before
+        else f"Train one: `lockstep pipeline run {name} training`.",
     )
 
 

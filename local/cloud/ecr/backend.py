@@ -21,7 +21,12 @@ _LISTS = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.dis
 
 
 class Image(MotoImage):
-    """An image whose digest is that of the manifest's exact bytes."""
+    """An image whose digest is that of the manifest's exact bytes, and which has no tag once its last one was moved."""
+
+    @property
+    def image_id(self) -> dict[str, str]:
+        tag = {"imageTag": self.image_tags[-1]} if self.image_tags else {}
+        return {**tag, "imageDigest": self.get_image_digest()}
 
     def get_image_size_in_bytes(self) -> int | None:
         manifest = json.loads(self.image_manifest)
