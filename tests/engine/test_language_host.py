@@ -85,7 +85,7 @@ def test_a_plugin_s_output_comes_as_it_is_written_and_ends_with_its_status(tmp_p
 def test_a_plugin_ends_with_the_call(tmp_path: Path) -> None:
     """When the engine lets go, nothing is left running."""
     os.mkfifo(tmp_path / "alive")
-    (tmp_path / "__main__.py").write_text("pipe = open('alive', 'w')\nprint('ready', flush=True)\nimport signal; signal.pause()\n")
+    (tmp_path / "__main__.py").write_text("pipe = open('alive', 'w')\nimport os; os.write(1, b'ready\\n')\nimport signal; signal.pause()\n")
     with host() as (_, stub):
         info = language_pb2.ProgramInfo(program_directory=str(tmp_path), entry_point=".")
         call = stub.RunPlugin(language_pb2.RunPluginRequest(info=info, pwd=str(tmp_path)), timeout=DEADLINE)

@@ -85,7 +85,7 @@ def test_an_unknown_metric_refuses() -> None:
     )
     verdict = judge(gates, {**GOOD, "accurracy": 1.0}, None)
     assert not verdict.passed
-    assert verdict.summary == "odd: accurracy is no known metric"
+    assert verdict.summary == "odd: accurracy is no known metric; did you mean accuracy?"
 
 
 @pytest.mark.parametrize("metric", ["auc", "equal_opportunity_difference", "latency_p95_ms"])

@@ -130,7 +130,8 @@ def serve_bootstrap(session: Any, outputs: EnvironmentOutputs, image: Image, tra
     sagemaker.create_endpoint_config(EndpointConfigName=outputs.endpoint.bootstrap_config_name, ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName=outputs.endpoint.name, EndpointConfigName=outputs.endpoint.bootstrap_config_name)
     assert backends[ACCOUNT][REGION].servings[outputs.endpoint.name].idle.wait(120)
-    assert sagemaker.describe_endpoint(EndpointName=outputs.endpoint.name)["EndpointStatus"] == "InService"
+    described = sagemaker.describe_endpoint(EndpointName=outputs.endpoint.name)
+    assert described["EndpointStatus"] == "InService", described.get("FailureReason")
 
 
 @pytest.fixture(scope="module")
