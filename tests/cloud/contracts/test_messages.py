@@ -77,19 +77,6 @@ def test_a_target_gets_the_part_it_asks_for(aws: Aws) -> None:
     assert until(take) == [{"version": 3}]
 
 
-def test_a_disabled_rule_sends_nothing(aws: Aws) -> None:
-    events = aws("events")
-    name, source = rule(aws, {"source": ["mine"]})
-    arn, take = queue(aws, {"events.amazonaws.com": source})
-    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
-    events.disable_rule(Name=name)
-    assert events.describe_rule(Name=name)["State"] == "DISABLED"
-    put(aws, {"n": 1})
-    events.enable_rule(Name=name)
-    put(aws, {"n": 2})
-    assert [event["detail"] for event in until(take)] == [{"n": 2}]
-
-
 def test_rules_with_targets_stay(aws: Aws) -> None:
     events = aws("events")
     name, _ = rule(aws, {"source": ["mine"]})

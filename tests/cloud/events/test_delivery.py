@@ -118,6 +118,16 @@ def test_a_queue_that_does_not_allow_it_gets_nothing_until_it_does(cloud: Cloud,
     assert "y" in {json.loads(message["Body"])["detail-type"] for message in messages}
 
 
+def test_a_disabled_rule_sends_nothing(cloud: Cloud, account: str) -> None:
+    session = cloud.session(account, REGION)
+    messages = queue(session, account, rule(session, {"source": ["mine"]}, Arn=queue_arn(account)))
+    events = session.client("events")
+    for number, switch in enumerate((events.disable_rule, events.enable_rule)):
+        switch(Name="wanted")
+        events.put_events(Entries=[{"Source": "mine", "DetailType": "x", "Detail": json.dumps({"n": number})}])
+    assert [event["detail"] for event in until(messages)] == [{"n": 1}]
+
+
 def test_bad_events_and_patterns_are_refused(cloud: Cloud, account: str) -> None:
     events = cloud.session(account, REGION).client("events")
     answer = events.put_events(
