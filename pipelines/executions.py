@@ -115,7 +115,11 @@ def watch(
 def explain(client: Any, outcome: Outcome) -> LockstepError:
     """The error of a run that did not succeed: what the gates or the failed job said, else the service's words."""
     if outcome.refusal is not None:
-        return GateRefused(outcome.refusal.removeprefix("Gates refused: "), where=outcome.arn)
+        return GateRefused(
+            outcome.refusal.removeprefix("Gates refused: "),
+            where=outcome.arn,
+            remedy="Better the candidate. What it must show is in its workload's gates.yaml, and in `gates.thresholds` of the stack file.",
+        )
     for step in outcome.steps:
         if step.status != "Failed":
             continue

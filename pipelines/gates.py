@@ -6,6 +6,7 @@ champion at all; a champion whose evaluation is missing refuses.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -178,7 +179,8 @@ def _compare(gate: Gate, value: float, limit: float, *, higher: bool, note: str)
 
 def _number(gate: Gate, metrics: Mapping[str, object], whose: str) -> tuple[float | None, str]:
     if gate.metric not in KNOWN_METRICS:
-        return None, f"{gate.name}: {gate.metric} is no known metric"
+        near = difflib.get_close_matches(gate.metric, KNOWN_METRICS, n=1)
+        return None, f"{gate.name}: {gate.metric} is no known metric" + (f"; did you mean {near[0]}?" if near else "")
     value = metrics.get(gate.metric)
     if value is None:
         return None, f"{gate.name}: the {whose} has no {gate.metric}"

@@ -93,7 +93,9 @@ def load_workload(name: str | None = None) -> Workload:
     except ModuleNotFoundError as error:
         if error.name not in ("workloads", f"workloads.{chosen}"):
             raise
-        raise ConfigError(f"there is no workload {chosen!r}", where=f"workloads/{chosen}") from error
+        raise ConfigError(
+            f"there is no workload {chosen!r}", where=f"workloads/{chosen}", remedy="Name a package under workloads/."
+        ) from error
     assert module.__file__ is not None
     folder = Path(module.__file__).parent
     return Workload(spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, code=cast(Code, module))

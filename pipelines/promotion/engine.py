@@ -229,14 +229,7 @@ class Engine:
         )
 
     def _look(self) -> EndpointView:
-        described = self._aws.endpoint(self._outputs.endpoint.name)
-        if described is None:
-            raise PreflightError(
-                "there is no such endpoint",
-                where=f"endpoint {self._outputs.endpoint.name}",
-                remedy="`pulumi up` makes it, then `lockstep restore` brings the last release back.",
-            )
-        return resources.view_of(described)
+        return resources.look(self._aws, self._outputs)
 
     def _heartbeat(self) -> None:
         if self._heartbeat_lease is not None:

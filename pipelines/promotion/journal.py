@@ -77,14 +77,28 @@ class Journal:
             if held.promotion == promotion:
                 if not held.finished and held.until > now and held.run != self._run:
                     return held
-            elif not held.finished and not self._has_ended(held.promotion):
-                raise self._conflict(held, now)
+            else:
+                self._refuse_unfinished(held, now)
         wanted = Holder(promotion=promotion, operation=operation, run=self._run, until=now + self._seconds, finished=False)
         try:
             version = self._aws.write_item(self._lease_key, vars(wanted), expected=item["version"] if item else 0)
         except VersionConflict:
             return self.acquire(promotion, operation)
         return Lease(endpoint=self._endpoint, holder=wanted, version=version, renewed=now)
+
+    def check_idle(self) -> None:
+        """Only reads.
+
+        Raises:
+            ConflictError: a promotion runs, or was left without an end.
+        """
+        held = self.holder()
+        if held is not None:
+            self._refuse_unfinished(held, self._aws.now)
+
+    def _refuse_unfinished(self, held: Holder, now: float) -> None:
+        if not held.finished and not self._has_ended(held.promotion):
+            raise self._conflict(held, now)
 
     def _conflict(self, held: Holder, now: float) -> ConflictError:
         if held.until > now:

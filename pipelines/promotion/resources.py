@@ -79,6 +79,29 @@ def _adopt(kind: str, name: str, wanted: dict[str, Any], read: Callable[[], Any]
         )
 
 
+def look(aws: Aws, outputs: EnvironmentOutputs) -> EndpointView:
+    """The endpoint as it is now.
+
+    Raises:
+        PreflightError: there is none.
+    """
+    described = aws.endpoint(outputs.endpoint.name)
+    if described is None:
+        raise PreflightError(
+            "there is no such endpoint",
+            where=f"endpoint {outputs.endpoint.name}",
+            remedy="`pulumi up` makes it, then `lockstep restore` brings the last release back.",
+        )
+    return view_of(described)
+
+
+def refuse_bad_alarms(aws: Aws, outputs: EnvironmentOutputs) -> None:
+    """The endpoint's own alarms, looked at once: none may be missing or in ALARM. One that is new, and has no state yet, may pass."""
+    found = aws.alarms(outputs.endpoint.alarm_names)
+    for name in outputs.endpoint.alarm_names:
+        _refuse_bad(name, found.get(name))
+
+
 def check_alarms(aws: Aws, outputs: EnvironmentOutputs, pause: Callable[[], None], heartbeat: Callable[[], None]) -> None:
     """The endpoint's own alarms must exist and be OK first: one in ALARM would undo the release, a missing one protects nobody."""
     names = outputs.endpoint.alarm_names

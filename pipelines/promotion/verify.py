@@ -1,7 +1,8 @@
 """The admit pipeline's first step: `python -m pipelines.promotion.verify`.
 
-Is the candidate what its package says, may this environment have it, and can it be read? Then artefact and image are copied here, by
-digest, and the champion that it has to stand against is named. Nothing is copied before everything is checked.
+Is the candidate what its package says, may this environment have it, can it be read, and could it be released as things are? Then
+artefact and image are copied here, by digest, and the champion that it has to stand against is named. Nothing is copied before
+everything is checked.
 
 in: environment · out: candidate/candidate.json, champion/champion.json
 """
@@ -23,9 +24,10 @@ from infra.errors import ConfigError, IntegrityError, LockstepError, PreflightEr
 from infra.outputs import EnvironmentOutputs, PromotionSource
 from pipelines.jobs import champion
 from pipelines.jobs.place import environment_outputs, output_folder, run_processing, write_json
-from pipelines.promotion import images, preflight
+from pipelines.promotion import images, preflight, resources
 from pipelines.promotion.candidate import Candidate, ImageName, check_evaluation, check_gates, split_s3
 from pipelines.promotion.evidence import check_released, evidence_key
+from pipelines.promotion.journal import Journal
 from pipelines.promotion.seam import Aws
 
 _CHUNK = 1 << 20
@@ -46,7 +48,7 @@ def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim) -> 
     """Check, copy, and say what was copied: the records `candidate.json` and `champion.json`.
 
     Raises:
-        PreflightError, IntegrityError: with all that is wrong; nothing was copied.
+        PreflightError, IntegrityError, ConflictError: with all that is wrong; nothing was copied.
     """
     aws = Aws(session, table=outputs.promotion.journal_table_name)
     source = outputs.promotion.source
@@ -152,6 +154,10 @@ def _check_all(
         lambda: preflight.check_role(aws, outputs),
         lambda: preflight.check_keys(aws, outputs),
         lambda: preflight.check_ledger(aws, outputs),
+        # What would stop the release that follows is said here already, before anything is copied or registered.
+        lambda: preflight.check_endpoint(outputs, resources.look(aws, outputs)),
+        lambda: resources.refuse_bad_alarms(aws, outputs),
+        Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=outputs.promotion.lease_seconds, run="admission").check_idle,
     ]
     failures: list[LockstepError] = []
     for check in checks:

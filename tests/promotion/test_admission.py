@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from infra.errors import IntegrityError, LockstepError, PreflightError
+from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
 from pipelines.promotion.engine import Engine
+from pipelines.promotion.journal import Journal, Lease
 from pipelines.promotion.plan import Order
 from pipelines.promotion.seam import Aws
 from pipelines.promotion.verify import Claim, admit
@@ -182,6 +184,58 @@ def test_golden_data_that_is_not_what_its_digest_names_is_refused(chain: tuple[S
     package = released(staging, "golden")
     with pytest.raises(IntegrityError, match="its bytes have SHA-256"):
         admit(role_of(prod), prod.outputs, claim(staging, prod, package, golden_sha256="0" * 64))
+
+
+def test_what_would_stop_the_release_stops_the_admission_before_anything_is_copied(chain: tuple[Site, Site]) -> None:
+    staging, prod = chain
+    package = released(staging, "not now")
+    asked = claim(staging, prod, package)
+    endpoint, alarm = prod.outputs.endpoint.name, prod.outputs.endpoint.alarm_names[0]
+    artefacts = prod.outputs.buckets.artefacts.name
+    before = prod.s3.list_objects_v2(Bucket=artefacts)["KeyCount"]
+
+    def refused(error: type[LockstepError], words: str, where: str) -> None:
+        with pytest.raises(error, match=words) as raised:
+            admit(role_of(prod), prod.outputs, asked)
+        assert where in str(raised.value.where)
+        assert raised.value.remedy
+        assert prod.s3.list_objects_v2(Bucket=artefacts)["KeyCount"] == before
+
+    prod.cloudwatch.delete_alarms(AlarmNames=[alarm])
+    refused(PreflightError, "the alarm does not exist", alarm)
+    prod.put_alarm(alarm, Threshold=-1.0, TreatMissingData="breaching")
+    _await_state(prod, alarm, "ALARM")
+    refused(PreflightError, "it is in ALARM", alarm)
+    prod.put_alarm(alarm)
+    _await_state(prod, alarm, "OK")
+
+    journal = Journal(Aws(prod.session, table=prod.outputs.promotion.journal_table_name), endpoint=endpoint, lease_seconds=9000, run="x")
+    lease = journal.acquire("prod-other-1", "release")
+    assert isinstance(lease, Lease)
+    refused(ConflictError, r"promotion prod-other-1 \(release\) is under way", endpoint)
+    journal.give_up(lease, finished=False)
+    refused(ConflictError, "was left without an end", endpoint)
+    journal.give_up(lease, finished=True)
+
+    bootstrap = prod.outputs.endpoint.bootstrap_config_name
+    variants = prod.sagemaker.describe_endpoint_config(EndpointConfigName=bootstrap)["ProductionVariants"]
+    prod.sagemaker.create_endpoint_config(EndpointConfigName="somebody", ProductionVariants=variants)
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 3600}
+    prod.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="somebody", DeploymentConfig={"BlueGreenUpdatePolicy": policy})
+    refused(ConflictError, r"it is Updating: somebody else is changing it \(to somebody\)", endpoint)
+    prod.cloud.clock.set(advance=3600)
+    prod.settled()
+    prod.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=bootstrap)
+    prod.settled()
+    assert admit(role_of(prod), prod.outputs, asked)[1]["kind"] == "none"
+
+
+def _await_state(site: Site, alarm: str, state: str) -> None:
+    end = time.monotonic() + 30
+    while (seen := site.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"]) != state:
+        assert time.monotonic() < end, seen
+        time.sleep(0.02)
 
 
 def test_a_champion_that_is_missing_after_the_first_release_stops_the_admission(chain: tuple[Site, Site]) -> None:
