@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import ConfigError
-from lockstep.context import Json, console, emit, stacks_folder
+from lockstep.context import Json, console, emit, stack, stacks_folder
 
 if TYPE_CHECKING:
     from lockstep.promotions import Place
@@ -31,6 +31,7 @@ def status(
     names = [environment] if environment else sorted(path.name.split(".")[1] for path in stacks_folder().glob("Pulumi.*.yaml"))
     rows: list[dict[str, Any]] = []
     for name in names:
+        stack(name)  # a file that is wrong is an error; an environment that is not deployed is a row
         try:
             at = promotions.place(name)
         except ConfigError as error:

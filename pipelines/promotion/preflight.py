@@ -110,7 +110,7 @@ def check_endpoint(outputs: EnvironmentOutputs, view: EndpointView) -> None:
         )
     if view.status != "InService":
         raise PreflightError(
-            f"it is {view.status}", where=where, remedy="Look at its FailureReason; `pulumi up` recreates a deleted endpoint."
+            f"it is {view.status}", where=where, remedy="Look at its FailureReason; `pulumi up --refresh` recreates a deleted endpoint."
         )
 
 
@@ -176,7 +176,7 @@ def check_role(aws: Aws, outputs: EnvironmentOutputs) -> None:
     arn = outputs.serving.execution_role_arn
     found = aws.role(arn.rpartition("/")[2])
     if found is None or found["Role"]["Arn"] != arn:
-        raise PreflightError("the role that the containers run under does not exist", where=arn, remedy="Run `pulumi up`.")
+        raise PreflightError("the role that the containers run under does not exist", where=arn, remedy="Run `pulumi up --refresh`.")
 
 
 def check_keys(aws: Aws, outputs: EnvironmentOutputs) -> None:
@@ -196,7 +196,7 @@ def check_ledger(aws: Aws, outputs: EnvironmentOutputs) -> None:
         raise PreflightError(
             "the bucket has no object lock, so evidence could be changed",
             where=f"s3://{outputs.buckets.ledger.name}",
-            remedy="Run `pulumi up`.",
+            remedy="Run `pulumi up --refresh`.",
         )
 
 

@@ -90,7 +90,7 @@ def look(aws: Aws, outputs: EnvironmentOutputs) -> EndpointView:
         raise PreflightError(
             "there is no such endpoint",
             where=f"endpoint {outputs.endpoint.name}",
-            remedy="`pulumi up` makes it, then `lockstep restore` brings the last release back.",
+            remedy="`pulumi up --refresh` makes it, then `lockstep restore` brings the last release back.",
         )
     return view_of(described)
 
@@ -140,7 +140,7 @@ def _refuse_bad(name: str, alarm: dict[str, Any] | None) -> None:
     problem: LockstepError | None = None
     if alarm is None:
         problem = PreflightError(
-            "the alarm does not exist", where=f"alarm {name}", remedy="Run `pulumi up`; a release needs it for auto-rollback."
+            "the alarm does not exist", where=f"alarm {name}", remedy="Run `pulumi up --refresh`; a release needs it for auto-rollback."
         )
     elif alarm["StateValue"] == "ALARM":
         problem = PreflightError(
@@ -149,7 +149,7 @@ def _refuse_bad(name: str, alarm: dict[str, Any] | None) -> None:
             remedy="Bring the endpoint back to health first; a release would be rolled back at once.",
         )
     elif not alarm.get("ActionsEnabled", True):
-        problem = PreflightError("its actions are disabled", where=f"alarm {name}", remedy="Enable them (`pulumi up`).")
+        problem = PreflightError("its actions are disabled", where=f"alarm {name}", remedy="Enable them (`pulumi up --refresh`).")
     if problem is not None:
         raise problem
 

@@ -142,6 +142,11 @@ def _check_all(
 
         return read
 
+    def at_rest() -> None:
+        lease_seconds = outputs.promotion.lease_seconds
+        Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=lease_seconds, run="admission").check_idle()
+        preflight.check_endpoint(outputs, resources.look(aws, outputs))
+
     checks: list[Callable[[], Any]] = [
         lambda: preflight.check_account(aws, outputs),
         lambda: _check_names(source, outputs, candidate, claim, source_image, target_image),
@@ -155,9 +160,8 @@ def _check_all(
         lambda: preflight.check_keys(aws, outputs),
         lambda: preflight.check_ledger(aws, outputs),
         # What would stop the release that follows is said here already, before anything is copied or registered.
-        lambda: preflight.check_endpoint(outputs, resources.look(aws, outputs)),
+        at_rest,
         lambda: resources.refuse_bad_alarms(aws, outputs),
-        Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=outputs.promotion.lease_seconds, run="admission").check_idle,
     ]
     failures: list[LockstepError] = []
     for check in checks:

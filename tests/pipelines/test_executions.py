@@ -73,6 +73,7 @@ def test_a_refusal_is_a_refusal_and_says_why() -> None:
     error = explain(Service(("Failed", [step("Gates", "Succeeded"), step("GatesRefused", "Failed", "Gates refused: fairness: 0.2 > 0.1")])))
     assert isinstance(error, GateRefused)
     assert error.message == "fairness: 0.2 > 0.1"
+    assert "gates.yaml" in str(error.remedy)
 
 
 def test_a_failed_job_speaks_for_itself() -> None:

@@ -146,7 +146,9 @@ def test_exit_codes_tell_what_stopped_it(script: Script, release: LockstepError 
     script.release, script.next_admission = release, admission
     said = call()
     assert said["exit_code"] == exit_code
-    assert said["error"]
+    assert said["source_model_package_arn"] == PACKAGE
+    assert said["error"]["exit_code"] == exit_code
+    assert said["error"]["message"]
     assert script.started == [attempt(1)]
 
 
@@ -158,8 +160,9 @@ def test_a_chain_that_is_not_declared_is_refused(script: Script) -> None:
 
 
 def test_an_environment_without_packages_says_how_to_get_one(script: Script) -> None:
-    with pytest.raises(PreflightError, match="has no model package"):
+    with pytest.raises(PreflightError, match="has no model package") as raised:
         CliRunner().invoke(promote.app, ["--from", "staging", "--to", "prod"], catch_exceptions=False)
+    assert raised.value.remedy == "Train one: `lockstep pipeline run staging training`."
 
 
 def test_the_outcome_of_a_release_is_read_from_its_jobs_message() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import grpc
@@ -15,10 +16,18 @@ from tests.provider.door import Door
 
 
 def test_an_account_that_is_not_allowed_is_refused(fresh_door: Any) -> None:
-    with pytest.raises(grpc.RpcError, match=f"AWS account ID not allowed: {ACCOUNT}"):
+    with pytest.raises(grpc.RpcError, match=f"AWS account ID not allowed: {ACCOUNT}. Work with credentials of 222222222222"):
         fresh_door().configure(region=REGION, allowedAccountIds='["222222222222"]')
     with pytest.raises(grpc.RpcError, match=f"AWS account ID not allowed: {ACCOUNT}"):
         fresh_door().configure(region=REGION, forbiddenAccountIds=f'["{ACCOUNT}"]')
+
+
+def test_a_cloud_that_is_not_running_is_named_with_how_to_start_it(fresh_door: Any) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        silent = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(grpc.RpcError, match=r"Could not connect.*lockstep cloud up"):
+            fresh_door(AWS_ENDPOINT_URL=silent).configure(region=REGION)
 
 
 def test_a_role_that_cannot_be_assumed_is_named(fresh_door: Any) -> None:
