@@ -82,7 +82,7 @@ def start(home: Path, root: Path, *, port: int, speed: float, offset: float, fre
             return already
         said = home / "start.log"
         command = [sys.executable, "-m", "local.cloud.server", "--home", str(home), "--port", str(port)]
-        command += ["--speed", str(speed), "--clock-offset", str(offset)]
+        command += ["--speed", str(speed), "--clock-offset", str(offset), "--enforce-iam"]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))}
         for variable in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             environment.pop(variable, None)  # those of the shell are a client's; the cloud is nobody's client

@@ -46,6 +46,28 @@ def test_only_what_the_canary_answered_can_fail(bad: Rollout, chain: Rehearsal) 
     assert afterwards.tally.errors() == {}
 
 
+def test_the_promotion_role_alone_may_update_endpoints(chain: Rehearsal) -> None:
+    outputs = chain.outputs("staging")
+    iam = chain.session("staging").client("iam")
+
+    def decisions(role: str) -> set[str]:
+        request = {"aws:PrincipalArn": outputs["roles"][role], "aws:ResourceAccount": outputs["account_id"]}
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=outputs["roles"][role],
+            ActionNames=["sagemaker:UpdateEndpoint"],
+            ResourceArns=[outputs["endpoint"]["arn"]],
+            ContextEntries=[
+                {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]} for key, value in request.items()
+            ],
+        )
+        return {each["EvalDecision"] for each in answer["EvaluationResults"]}
+
+    assert decisions("promotion") == {"allowed"}
+    others = set(outputs["roles"]) - {"promotion"}
+    assert others
+    assert all("allowed" not in decisions(role) for role in others)
+
+
 def test_pulumi_up_leaves_releases_alone(bad: Rollout, chain: Rehearsal) -> None:
     chain.pulumi("staging", "preview", "--expect-no-changes").ok()
     chain.pulumi("staging", "preview", "--refresh", "--expect-no-changes").ok()
