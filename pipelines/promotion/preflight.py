@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,16 @@ def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: Endpo
         ),
         keep("probes", lambda: probes(aws, candidate)),
     ]
+    check_all(checks, heartbeat)
+    return Cleared(gates=found["gates"], evaluation=found["evaluation"], probes=found["probes"])
+
+
+def check_all(checks: Sequence[Callable[[], Any]], heartbeat: Callable[[], None] = lambda: None) -> None:
+    """Run every check, also after one failed, so that a person learns of all that is wrong at once. `heartbeat` follows each.
+
+    Raises:
+        LockstepError: with all that is wrong; the class is the first failure's.
+    """
     failures: list[LockstepError] = []
     for check in checks:
         try:
@@ -69,7 +79,6 @@ def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: Endpo
         heartbeat()
     if failures:
         raise combined(failures)
-    return Cleared(gates=found["gates"], evaluation=found["evaluation"], probes=found["probes"])
 
 
 def refused(error: ClientError) -> PreflightError:

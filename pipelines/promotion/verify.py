@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.errors import ConfigError, IntegrityError, LockstepError, PreflightError
+from infra.errors import ConfigError, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs, PromotionSource
 from pipelines.jobs import champion
 from pipelines.jobs.place import environment_outputs, output_folder, run_processing, write_json
@@ -163,16 +163,7 @@ def _check_all(
         at_rest,
         lambda: resources.refuse_bad_alarms(aws, outputs),
     ]
-    failures: list[LockstepError] = []
-    for check in checks:
-        try:
-            check()
-        except LockstepError as error:
-            failures.append(error)
-        except ClientError as error:
-            failures.append(preflight.refused(error))
-    if failures:
-        raise preflight.combined(failures)
+    preflight.check_all(checks)
 
 
 def _check_names(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -164,6 +165,10 @@ def test_an_alarm_that_is_missing_or_rings_stops_a_release_and_the_same_release_
     with pytest.raises(PreflightError, match="in ALARM"):
         run(site, "release", package)
     site.put_alarm(name)
+    # An alarm that is put again keeps its state until it is evaluated next.
+    deadline = time.monotonic() + 30
+    while site.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM":
+        assert time.monotonic() < deadline, "the alarm stays in ALARM"
     with site.load():
         assert run(site, "release", package).ending == "released"
 
