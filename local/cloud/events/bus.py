@@ -33,7 +33,7 @@ class Bus:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._queue: queue.SimpleQueue[tuple[Event, str, str, str] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Rule, Mapping[str, Any], Event] | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="events", daemon=True)
         self._worker.start()
 
@@ -44,7 +44,11 @@ class Bus:
         self.accept(account, region, "default", self.envelope(account, region, source, detail_type, detail, resources or []))
 
     def accept(self, account: str, region: str, bus: str, event: Event) -> None:
-        self._queue.put((event, account, region, bus))
+        """Match the event against the rules as they are now, so that one enabled a moment later does not see it, and have it delivered."""
+        for rule in self._rules(account, region, bus):
+            if _wants(rule, event):
+                for target in list(rule.targets):
+                    self._queue.put((rule, target, event))
 
     def envelope(
         self, account: str, region: str, source: str, detail_type: str, detail: Any, resources: list[str], at: datetime | None = None
@@ -69,20 +73,7 @@ class Bus:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            event, account, region, bus = item
-            for rule in self._rules(account, region, bus):
-                try:
-                    wanted = (
-                        rule.state == "ENABLED"
-                        and bool(rule.event_pattern.get_pattern())
-                        and matches(rule.event_pattern.get_pattern(), event)
-                    )
-                except ValueError as error:
-                    log.error("rule %s: %s", rule.arn, error)
-                    continue
-                if wanted:
-                    for target in list(rule.targets):
-                        self._try(rule, target, event, 1)
+            self._try(*item, 1)
 
     def _rules(self, account: str, region: str, bus: str) -> list[Rule]:
         found = events_backends[account][region].event_buses.get(bus)
@@ -100,3 +91,14 @@ class Bus:
                 return
             log.warning("rule %s could not deliver event %s to %s, attempt %d: %s", rule.arn, event["id"], target["Arn"], attempt, error)
             self._cloud.clock.call_later(2 ** (attempt - 1), lambda: self._try(rule, target, event, attempt + 1))
+
+
+def _wants(rule: Rule, event: Event) -> bool:
+    pattern = rule.event_pattern.get_pattern()
+    if rule.state != "ENABLED" or not pattern:
+        return False
+    try:
+        return matches(pattern, event)
+    except ValueError as error:
+        log.error("rule %s: %s", rule.arn, error)
+        return False
