@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 from docker.errors import DockerException
+from hypothesis import HealthCheck, settings
 
 # What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_"))]:
@@ -19,6 +20,12 @@ os.environ |= {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "NO_COLOR": "1",
 }
+
+# How long an example takes says how busy the machine is, not whether the code is right. In CI the examples are the same every time.
+settings.register_profile(
+    "lockstep", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI")), print_blob=True
+)
+settings.load_profile("lockstep")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

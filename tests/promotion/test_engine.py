@@ -180,7 +180,7 @@ def test_killed_after_any_call_the_next_run_converges(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CRASH_SCENARIOS)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(
     points=st.lists(st.integers(1, 120), min_size=2, max_size=4),
     pauses=st.lists(st.sampled_from([0, 5, 300, 4000]), min_size=4, max_size=4),
