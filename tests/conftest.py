@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, and the rule about LocalStack."""
+"""What all tests share: a clean environment, and the options for what is not on every machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import docker
 import pytest
 from docker.errors import DockerException
 from hypothesis import HealthCheck, settings
+
+_OFFICIAL_PROVIDER = os.environ.get("LOCKSTEP_OFFICIAL_PROVIDER", "")
 
 # What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_"))]:
@@ -30,6 +32,12 @@ settings.load_profile("lockstep")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-localstack", action="store_true", help="run the tests marked localstack, against LocalStack in Docker")
+    parser.addoption(
+        "--official-provider",
+        metavar="FOLDER",
+        default=_OFFICIAL_PROVIDER,
+        help="a Terraform plugin folder that holds hashicorp/aws, for tests/official; default: LOCKSTEP_OFFICIAL_PROVIDER",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ STACKS = ("dev", "staging", "prod")
 
 @dataclass(frozen=True)
 class Registered:
-    """One resource as the engine would receive it; `inputs` has the provider's (camelCase) names."""
+    """One resource as the engine would receive it; `inputs` has the provider's (camelCase) names, `dependencies` are logical names."""
 
     token: str
     name: str
@@ -30,6 +30,7 @@ class Registered:
     provider: str
     parent: str
     ignore_changes: tuple[str, ...]
+    dependencies: tuple[str, ...]
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Rendered:
         return [each for each in self.resources if each.token.startswith("aws:")]
 
 
-class _Answers(Mocks):
+class Answers(Mocks):
     """Answers as AWS would where the program reads an answer: ARNs, ids and prefix lists."""
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -74,7 +75,7 @@ class _Answers(Mocks):
 class _Monitor(MockMonitor):
     """Keeps each registration as it comes over the wire."""
 
-    def __init__(self, answers: _Answers, rendered: Rendered) -> None:
+    def __init__(self, answers: Answers, rendered: Rendered) -> None:
         super().__init__(answers)
         self.rendered = rendered
 
@@ -88,23 +89,25 @@ class _Monitor(MockMonitor):
                     provider=request.provider,
                     parent=request.parent,
                     ignore_changes=tuple(request.ignoreChanges),
+                    dependencies=tuple(sorted(urn.rsplit("::", 1)[-1] for urn in request.dependencies)),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-def render(stack: str, *, project: Path = PROJECT, into: Rendered | None = None) -> Rendered:
+def render(stack: str, *, project: Path = PROJECT, into: Rendered | None = None, answers: Answers | None = None) -> Rendered:
     """Runs the program for one stack.
 
     Args:
         stack: its name.
         project: the folder that holds stack files and compiled definitions.
         into: where to keep what is registered, for a run that fails.
+        answers: what the providers answer, where that matters.
 
     Raises:
         LockstepError: as the program does.
     """
-    answers = _Answers()
+    answers = answers or Answers()
     monitor = _Monitor(answers, into or Rendered())
     asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(answers, project="lockstep", stack=stack, monitor=monitor)

@@ -36,8 +36,7 @@ class FeatureGroupOps(TagOps):
             record = {key: copy.deepcopy(value) for key, value in request.items() if key != "Tags"}
             record.update({"FeatureGroupArn": arn, "CreationTime": self.now(), "FeatureGroupStatus": "Created"})
             if "OnlineStoreConfig" in record:
-                record["OnlineStoreConfig"].setdefault("EnableOnlineStore", True)
-                record["OnlineStoreConfig"].setdefault("StorageType", "Standard")
+                record["OnlineStoreConfig"].setdefault("EnableOnlineStore", False)
             if "OfflineStoreConfig" in record:
                 record["OfflineStoreStatus"] = {"Status": "Active"}
                 self._resolve_offline_store(name, record)

@@ -37,7 +37,7 @@ def test_life_of_a_feature_group(cloud: Cloud, account: str) -> None:
     arn = sagemaker.create_feature_group(**request())["FeatureGroupArn"]
     found = sagemaker.describe_feature_group(FeatureGroupName="applicants")
     assert found["FeatureGroupStatus"] == "Created"
-    assert found["OnlineStoreConfig"]["SecurityConfig"] == {"KmsKeyId": "key"}
+    assert found["OnlineStoreConfig"] == {"EnableOnlineStore": True, "SecurityConfig": {"KmsKeyId": "key"}}
     storage = found["OfflineStoreConfig"]["S3StorageConfig"]
     assert storage["ResolvedOutputS3Uri"].startswith(f"s3://features/x/{account}/sagemaker/{REGION}/offline-store/applicants-")
     assert session.client("glue").get_databases()["DatabaseList"] == []
