@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from infra.errors import ConfigError
-from lockstep.images.sources import HOST_BASE, toolkit_image
+from lockstep.images import settings
+from lockstep.images.sources import toolkit_image
 from pipelines.definitions.compile import CompileError, compile_all
 
 FOLDER = "pipelines/definitions"
@@ -27,8 +28,9 @@ def compile_files(root: Path) -> dict[str, str]:
 
 
 def toolkit_text(root: Path) -> str:
-    """What toolkit.json should say for the present sources."""
-    return json.dumps({"base": HOST_BASE, "digest": toolkit_image(root).digest}, indent=2, sort_keys=True) + "\n"
+    """What toolkit.json should say for the present sources and the base that images.yaml names."""
+    image = toolkit_image(root, base=settings.base_of(root))
+    return json.dumps({"base": image.labels["dev.lockstep.base"], "digest": image.digest}, indent=2, sort_keys=True) + "\n"
 
 
 def stale(root: Path, files: dict[str, str]) -> list[str]:

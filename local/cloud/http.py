@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.client import responses as reasons
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from local.errors import LocalError, PortInUse
@@ -47,11 +49,11 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer; `Date`, `Content-Length` and `Connection` are the server's to write."""
+    """An answer; `Date`, `Content-Length` and `Connection` are the server's to write. A large body is the path of a file."""
 
     status: int
     headers: list[tuple[str, str]]
-    body: bytes = b""
+    body: bytes | Path = b""
 
 
 Application = Callable[[HttpRequest], HttpResponse]
@@ -157,9 +159,15 @@ class _Handler(BaseHTTPRequestHandler):
             lines.append(f"Date: {type(self).http_date()}")  # type: ignore[misc]
         bare = self.command == "HEAD" or response.status in _NO_BODY
         if "content-length" not in names and response.status not in _NO_BODY:
-            lines.append(f"Content-Length: {len(response.body)}")
+            length = response.body.stat().st_size if isinstance(response.body, Path) else len(response.body)
+            lines.append(f"Content-Length: {length}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-        self.wfile.write(head if bare else head + response.body)
+        if isinstance(response.body, Path) and not bare:
+            self.wfile.write(head)
+            with response.body.open("rb") as stream:
+                shutil.copyfileobj(stream, self.wfile, 1 << 20)
+        else:
+            self.wfile.write(head if bare or isinstance(response.body, Path) else head + response.body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are logged by the dispatcher, with what they were."""

@@ -10,24 +10,35 @@ import typer
 from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
 
 if TYPE_CHECKING:
-    from lockstep.images.oci import Image
+    from lockstep.images.image import Image
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build and push container images.")
 
 Workload = Annotated[str, typer.Argument(help="Folder name under workloads/.")]
 Toolkit = Annotated[bool, typer.Option("--toolkit", help="The image of the toolkit's own code instead of a workload's.")]
-Base = Annotated[str, typer.Option("--base", help="What the image stands on. Only `host` so far: a full base needs a container engine.")]
+Base = Annotated[
+    str,
+    typer.Option("--base", help="What the image stands on: host, or REGISTRY/REPOSITORY@sha256:...; left out, what images.yaml says."),
+]
+BasePython = Annotated[str, typer.Option("--base-python", help="Version of the Python of --base, where the base does not say it.")]
 Overlay = Annotated[Path | None, typer.Option("--overlay", help="A folder whose files replace or join those of the workload.")]
 
 
 @app.command()
-def build(workload: Workload = "", toolkit: Toolkit = False, base: Base = "host", overlay: Overlay = None, json_: Json = False) -> None:
-    """Build an image and print its digest: the same source gives the same digest. Nothing is written.
+def build(
+    workload: Workload = "",
+    toolkit: Toolkit = False,
+    base: Base = "",
+    base_python: BasePython = "",
+    overlay: Overlay = None,
+    json_: Json = False,
+) -> None:
+    """Build an image and print its digest: the same source and base give the same digest. Nothing leaves this machine.
 
     \b
     Example: lockstep image build mortgage
     """
-    for name, image in _images(workload, toolkit, base, overlay, both=False):
+    for name, image in _images(workload, toolkit, (base, base_python), overlay, both=False):
         if json_:
             emit({"image": name, "digest": image.digest, "tag": image.tag, "bytes": image.size, "labels": dict(image.labels)})
         else:
@@ -39,7 +50,8 @@ def push(
     environment: EnvironmentName,
     workload: Workload = "",
     toolkit: Toolkit = False,
-    base: Base = "host",
+    base: Base = "",
+    base_python: BasePython = "",
     overlay: Overlay = None,
     json_: Json = False,
 ) -> None:
@@ -53,7 +65,7 @@ def push(
     found = outputs(environment)
     client = session(environment).client("ecr")
     done = []
-    images = _images(workload, toolkit, base, overlay, both=not workload and not toolkit, default=found.workload)
+    images = _images(workload, toolkit, (base, base_python), overlay, both=not workload and not toolkit, default=found.workload)
     for name, image in images:  # all, before the first is pushed
         if name == "toolkit":
             _check_toolkit(image)
@@ -69,8 +81,11 @@ def push(
         emit(done)
 
 
-def _images(workload: str, toolkit: bool, base: str, overlay: Path | None, *, both: bool, default: str = "") -> list[tuple[str, Image]]:
+def _images(
+    workload: str, toolkit: bool, base: tuple[str, str], overlay: Path | None, *, both: bool, default: str = ""
+) -> list[tuple[str, Image]]:
     from infra.errors import UsageError
+    from lockstep.images import settings
     from lockstep.images.sources import toolkit_image, workload_image
 
     name = workload or (default if both else "")
@@ -78,9 +93,15 @@ def _images(workload: str, toolkit: bool, base: str, overlay: Path | None, *, bo
         raise UsageError("--toolkit takes neither a workload nor an overlay", remedy="Name one of them.")
     if not name and not toolkit:
         raise UsageError("which image?", remedy="Name a workload, or say --toolkit.")
-    found = [(name, workload_image(project_root(), name, base=base, overlay=overlay))] if name else []
+    if base[1] and not base[0]:
+        raise UsageError("--base-python belongs to a --base", remedy="Name the base too, or write both into images.yaml.")
+    root = project_root()
+    given = [settings.resolve(*base)] if base[0] else []
+    found = []
+    if name:
+        found.append((name, workload_image(root, name, base=given[0] if given else settings.base_of(root, name), overlay=overlay)))
     if toolkit or both:
-        found.append(("toolkit", toolkit_image(project_root(), base=base)))
+        found.append(("toolkit", toolkit_image(root, base=given[0] if given else settings.base_of(root))))
     return found
 
 
@@ -93,5 +114,5 @@ def _check_toolkit(image: Image) -> None:
         raise ConfigError(
             f"the toolkit's code is {image.digest[:19]}, the pipelines name {committed[:19]}",
             where=TOOLKIT,
-            remedy="Run `lockstep pipeline compile`, then `pulumi up`, then push again.",
+            remedy="Run `lockstep pipeline compile`, then `pulumi up`, then push again. Its base is the one in images.yaml.",
         )

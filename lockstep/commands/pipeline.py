@@ -145,11 +145,13 @@ def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: 
     from botocore.exceptions import ClientError
 
     from lockstep import datasets
+    from lockstep.images import settings
     from lockstep.images.sources import workload_image
 
+    root = project_root()
     parameters = {"RequestedBy": str(used.client("sts").get_caller_identity()["Arn"])}
     if "ImageUri" not in given:
-        digest = image or workload_image(project_root(), found.workload).digest
+        digest = image or workload_image(root, found.workload, base=settings.base_of(root, found.workload)).digest
         try:
             used.client("ecr").describe_images(repositoryName=found.repositories.workload.name, imageIds=[{"imageDigest": digest}])
         except ClientError as error:

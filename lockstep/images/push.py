@@ -1,45 +1,47 @@
-"""Push an image through the ECR API; layers that the repository has are not sent again."""
+"""Push an image through the ECR API; layers that the repository has are neither read nor sent again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from infra.errors import ConflictError, LockstepError
-from lockstep.images import oci
+from lockstep.images.image import MANIFEST, Blob, Image
 
 PART = 10 * 1024 * 1024  # UploadLayerPart takes at most 20 MiB
+AT_ONCE = 100  # layers that BatchCheckLayerAvailability takes
 
 
-def push(client: Any, repository: str, image: oci.Image, progress: Callable[[str], None] = lambda _: None) -> str:
-    """Push `image` to `repository` and tag it with its own digest's beginning.
+def push(client: Any, repository: str, image: Image, progress: Callable[[str], None] = lambda _: None) -> str:
+    """Push `image` to `repository` and tag it with its own digest's beginning. Never more than a part of a layer is in memory.
 
     Args:
         client: boto3's `ecr`.
-        progress: called with one line per blob.
+        progress: called with one line per blob, and where it is large with one per part.
 
     Returns:
         The manifest's digest, as the registry says it.
 
     Raises:
         ConflictError: the tag names other bytes.
-        LockstepError: the registry answered another digest than the one sent, or could not check a layer.
+        LockstepError: the registry answered another digest than the one sent, or a layer of the base can't be read.
     """
-    answer = client.batch_check_layer_availability(repositoryName=repository, layerDigests=list(image.blobs))
-    available = {layer["layerDigest"] for layer in answer["layers"] if layer.get("layerAvailability") == "AVAILABLE"}
-    for name, blob in image.blobs.items():
-        if name in available:
-            progress(f"{name[:19]}  {len(blob):>9,} bytes  already there")
+    available = _available(client, repository, [blob.digest for blob in image.blobs])
+    for blob in image.blobs:
+        line = f"{blob.digest[:19]}  {blob.size:>11,} bytes"
+        if blob.digest in available:
+            progress(f"{line}  already there")
             continue
-        _upload(client, repository, name, blob)
-        progress(f"{name[:19]}  {len(blob):>9,} bytes  pushed")
+        _upload(client, repository, blob, partial(_tell, progress, line))
+        progress(f"{line}  pushed")
     try:
         put = client.put_image(
             repositoryName=repository,
             imageManifest=image.manifest.decode(),
-            imageManifestMediaType=oci.MANIFEST,
+            imageManifestMediaType=MANIFEST,
             imageTag=image.tag,
             imageDigest=image.digest,
         )
@@ -56,19 +58,31 @@ def push(client: Any, repository: str, image: oci.Image, progress: Callable[[str
     return image.digest
 
 
-def _upload(client: Any, repository: str, name: str, blob: bytes) -> None:
-    upload = client.initiate_layer_upload(repositoryName=repository)
-    for start in range(0, len(blob), PART):
-        part = blob[start : start + PART]
-        client.upload_layer_part(
-            repositoryName=repository,
-            uploadId=upload["uploadId"],
-            partFirstByte=start,
-            partLastByte=start + len(part) - 1,
-            layerPartBlob=part,
-        )
+def _available(client: Any, repository: str, digests: list[str]) -> set[str]:
+    found = set()
+    for start in range(0, len(digests), AT_ONCE):
+        answer = client.batch_check_layer_availability(repositoryName=repository, layerDigests=digests[start : start + AT_ONCE])
+        found |= {layer["layerDigest"] for layer in answer["layers"] if layer.get("layerAvailability") == "AVAILABLE"}
+    return found
+
+
+def _tell(progress: Callable[[str], None], line: str, share: float) -> None:
+    progress(f"{line}  {share:.0%}")
+
+
+def _upload(client: Any, repository: str, blob: Blob, progress: Callable[[float], None]) -> None:
+    with blob.open() as stream:  # before anything is begun in the repository: the base's registry may not answer
+        upload = client.initiate_layer_upload(repositoryName=repository)["uploadId"]
+        first = 0
+        while part := stream.read(PART):
+            client.upload_layer_part(
+                repositoryName=repository, uploadId=upload, partFirstByte=first, partLastByte=first + len(part) - 1, layerPartBlob=part
+            )
+            first += len(part)
+            if first < blob.size:
+                progress(first / blob.size)
     try:
-        client.complete_layer_upload(repositoryName=repository, uploadId=upload["uploadId"], layerDigests=[name])
+        client.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[blob.digest])
     except ClientError as error:
         if error.response["Error"]["Code"] != "LayerAlreadyExistsException":  # somebody pushed it meanwhile: the bytes are the same
             raise

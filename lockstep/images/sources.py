@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from infra.errors import ConfigError, UsageError
-from lockstep.images import oci
+from lockstep.images import packages
 from lockstep.images.archive import File
+from lockstep.images.base import HOST, Base
+from lockstep.images.blobs import Blobs
+from lockstep.images.image import Blob, Image, Layer, build
 
 PROGRAM = "opt/program"
-HOST_BASE = "host"
+PACKAGES = f"{PROGRAM}/packages"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SKIPPED_FOLDERS = {"__pycache__", "tests"}
 # Definitions are what the control plane reads, not what a job runs; and toolkit.json names the digest of the toolkit image.
 TOOLKIT_SKIPPED = {"definitions", "requirements.in"}
@@ -29,7 +36,7 @@ runpy.run_module("pipelines.serving.serve", run_name="__main__")
 """
 
 
-def toolkit_image(root: Path, *, base: str = HOST_BASE) -> oci.Image:
+def toolkit_image(root: Path, *, base: Base | None = None) -> Image:
     """The image of promotion code: `pipelines/`, three modules of `infra/`, and its lock. Never a candidate's code."""
     lock = _lock(root / "pipelines" / "requirements.lock")
     return _image(
@@ -42,18 +49,18 @@ def toolkit_image(root: Path, *, base: str = HOST_BASE) -> oci.Image:
     )
 
 
-def workload_image(root: Path, workload: str, *, base: str = HOST_BASE, overlay: Path | None = None) -> oci.Image:
+def workload_image(root: Path, workload: str, *, base: Base | None = None, overlay: Path | None = None) -> Image:
     """The image of one workload: toolkit code, the workload's code and its lock, `train` and `serve`.
 
     Args:
         root: of the project.
         workload: folder name under `workloads/`.
-        base: `host`, or a reference by digest (not available yet, see below).
+        base: what it stands on; None: the machine that runs it, which a rehearsal alone can do.
         overlay: a folder whose files replace or join those of the workload: a data scientist's changed version.
 
     Raises:
         UsageError: no such workload.
-        ConfigError: the base can't be used, or the lock is missing.
+        ConfigError: the lock is missing, or can't be installed for the base's Python.
     """
     source = root / "workloads" / workload
     if not (source / "workload.yaml").is_file():
@@ -65,8 +72,8 @@ def workload_image(root: Path, workload: str, *, base: str = HOST_BASE, overlay:
         if not overlay.is_dir():
             raise UsageError("the overlay is no folder", where=str(overlay))
         own |= dict(_files(overlay, f"{PROGRAM}/workloads/{workload}"))
-    lock_file = own.get(f"{PROGRAM}/workloads/{workload}/requirements.lock")
-    lock = lock_file.content if lock_file else _lock(source / "requirements.lock")
+    given = overlay / "requirements.lock" if overlay is not None else source / "requirements.lock"
+    lock = _lock(given if given.is_file() else source / "requirements.lock")
     programs = {f"{PROGRAM}/bin/train": File(TRAIN.encode(), True), f"{PROGRAM}/bin/serve": File(SERVE.encode(), True)}
     return _image(
         [{f"{PROGRAM}/requirements.lock": File(lock)}, _toolkit_files(root) | programs, own],
@@ -78,32 +85,40 @@ def workload_image(root: Path, workload: str, *, base: str = HOST_BASE, overlay:
     )
 
 
-def code_digest(image: oci.Image) -> str:
-    """sha256 (hex) that names the code of an image: that of the image itself, as its layers are the code and its lock."""
-    return image.digest.removeprefix("sha256:")
-
-
 def _image(
-    layers: list[dict[str, File]], *, base: str, lock: bytes, environment: dict[str, str], command: list[str], labels: dict[str, str]
-) -> oci.Image:
-    if base != HOST_BASE:
-        raise ConfigError(
-            "only the host can be a base so far: building on a full base image needs a container engine, which is not supported yet",
-            where=f"--base {base}",
-            remedy="Leave --base out. Images on a host base run in the rehearsal; on AWS, promotion's preflight refuses them.",
-        )
-    return oci.build(
-        layers,
-        environment={
-            "PATH": "/opt/program/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "PYTHONPATH": "/opt/program",
-            "PYTHONUNBUFFERED": "1",
-            **environment,
-        },
-        working_folder="/opt/program",
-        command=command,
-        labels={**labels, "dev.lockstep.base": base, "dev.lockstep.lock-sha256": hashlib.sha256(lock).hexdigest()},
-    )
+    layers: list[dict[str, File]],
+    *,
+    base: Base | None,
+    lock: bytes,
+    environment: dict[str, str],
+    command: list[str],
+    labels: dict[str, str],
+) -> Image:
+    code = [Layer.of(files) for files in layers]
+    labels = {**labels, "dev.lockstep.base": base.name if base else HOST, "dev.lockstep.lock-sha256": hashlib.sha256(lock).hexdigest()}
+    paths, modules, below = ["/opt/program/bin"], ["/opt/program"], []
+    if base:
+        installed = packages.layer(lock, python=base.python, prefix=PACKAGES, blobs=base.blobs)
+        if installed:
+            below = [Layer(Blob(installed.digest, installed.size, partial(_kept, base.blobs, installed.digest)), installed.diff_id)]
+            paths.append(f"/{PACKAGES}/bin")
+            modules.append(f"/{PACKAGES}")
+    own = {
+        "PATH": ":".join([*paths, base.environment.get("PATH", PATH) if base else PATH]),
+        "PYTHONPATH": ":".join(modules),
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+    }
+    if base:
+        # For who runs the code without the base: how many layers it is, from the top, and which variables are its own.
+        labels |= {"dev.lockstep.code-layers": str(len(code)), "dev.lockstep.environment": " ".join(sorted(own))}
+    return build([*below, *code], base=base, environment=own, working_folder="/opt/program", command=command, labels=labels)
+
+
+@contextmanager
+def _kept(blobs: Blobs, digest: str) -> Iterator[BinaryIO]:
+    with blobs.path(digest).open("rb") as stream:
+        yield stream
 
 
 def _lock(path: Path) -> bytes:

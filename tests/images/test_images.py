@@ -17,8 +17,10 @@ from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.errors import ConfigError, ConflictError, UsageError
-from lockstep.images import archive, oci
+from infra.errors import ConflictError, UsageError
+from lockstep.images import archive
+from lockstep.images.blobs import digest_of
+from lockstep.images.image import MANIFEST, Image
 from lockstep.images.push import push
 from lockstep.images.sources import toolkit_image, workload_image
 
@@ -26,10 +28,16 @@ ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "demo/mortgage-bands"
 
 
-def files(image: oci.Image) -> dict[str, tarfile.TarInfo]:
+def content(image: Image, digest: str) -> bytes:
+    (blob,) = (each for each in image.blobs if each.digest == digest)
+    with blob.open() as stream:
+        return stream.read()
+
+
+def files(image: Image) -> dict[str, tarfile.TarInfo]:
     found = {}
     for layer in json.loads(image.manifest)["layers"]:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(image.blobs[layer["digest"]]))) as opened:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content(image, layer["digest"])))) as opened:
             found |= {entry.name: entry for entry in opened.getmembers()}
     return found
 
@@ -70,8 +78,8 @@ def test_the_toolkit_image_holds_no_workload_and_not_its_own_digest() -> None:
 def test_the_workload_image_says_what_it_is() -> None:
     image = workload_image(ROOT, "mortgage")
     manifest = json.loads(image.manifest)
-    config = json.loads(image.blobs[manifest["config"]["digest"]])
-    assert manifest["annotations"]["dev.lockstep.base"] == "host"
+    config = json.loads(content(image, manifest["config"]["digest"]))
+    assert config["config"]["Labels"]["dev.lockstep.base"] == "host"
     assert config["config"]["Labels"]["dev.lockstep.workload"] == "mortgage"
     assert "LOCKSTEP_WORKLOAD=mortgage" in config["config"]["Env"]
     assert {"opt/program/bin/train", "opt/program/bin/serve", "opt/program/workloads/mortgage/contract.yaml"} <= set(files(image))
@@ -83,11 +91,17 @@ def test_an_overlay_replaces_files_of_the_workload() -> None:
     assert set(files(image)) == set(files(workload_image(ROOT, "mortgage")))
 
 
-def test_a_base_that_can_not_be_built_on_is_refused() -> None:
-    with pytest.raises(ConfigError, match="needs a container engine"):
-        workload_image(ROOT, "mortgage", base="python@sha256:" + "0" * 64)
+def test_a_workload_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no workload 'nope'"):
         workload_image(ROOT, "nope")
+
+
+def test_the_manifest_is_one_that_sagemaker_takes() -> None:
+    """It refuses OCI's media types, so these are Docker's."""
+    manifest = json.loads(workload_image(ROOT, "mortgage").manifest)
+    assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
 
 
 class Registry:
@@ -112,11 +126,11 @@ class Registry:
 
     def complete_layer_upload(self, repositoryName: str, uploadId: str, layerDigests: list[str]) -> None:
         blob = self.uploads[int(uploadId)]
-        assert [oci.digest(blob)] == layerDigests
+        assert [digest_of(blob)] == layerDigests
         self.layers[layerDigests[0]] = blob
 
     def put_image(self, repositoryName: str, imageManifest: str, imageTag: str, imageDigest: str, **_: str) -> dict[str, object]:
-        digest = oci.digest(imageManifest.encode())
+        digest = digest_of(imageManifest.encode())
         held = self.tags.setdefault(imageTag, digest)
         if held != digest:
             raise ClientError({"Error": {"Code": "ImageTagAlreadyExistsException", "Message": "taken"}}, "PutImage")
@@ -127,7 +141,7 @@ def test_a_push_sends_each_layer_once() -> None:
     registry, image = Registry(), workload_image(ROOT, "mortgage")
     lines: list[str] = []
     assert push(registry, "repository", image, lines.append) == image.digest
-    assert registry.layers == dict(image.blobs)
+    assert registry.layers == {blob.digest: content(image, blob.digest) for blob in image.blobs}
     assert push(registry, "repository", image, lines.append) == image.digest
     assert len(registry.uploads) == len(image.blobs)
     assert [line.split("  ")[-1] for line in lines] == ["pushed"] * len(image.blobs) + ["already there"] * len(image.blobs)
@@ -146,13 +160,13 @@ def test_the_calls_fit_the_api() -> None:
     client = boto3.client("ecr", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
         stub.add_response("batch_check_layer_availability", {"layers": []})
-        for digest in image.blobs:
+        for digest in [blob.digest for blob in image.blobs]:
             stub.add_response("initiate_layer_upload", {"uploadId": "u", "partSize": 10})
             stub.add_response("upload_layer_part", {})
             stub.add_response(
                 "complete_layer_upload", {"layerDigest": digest}, {"repositoryName": "toolkit", "uploadId": "u", "layerDigests": [digest]}
             )
-        expected = {"repositoryName": "toolkit", "imageManifest": ANY, "imageManifestMediaType": oci.MANIFEST, "imageTag": image.tag,
+        expected = {"repositoryName": "toolkit", "imageManifest": ANY, "imageManifestMediaType": MANIFEST, "imageTag": image.tag,
                     "imageDigest": image.digest}  # fmt: skip
         stub.add_response("put_image", {"image": {"imageId": {"imageDigest": image.digest}}}, expected)
         assert push(client, "toolkit", image) == image.digest

@@ -13,7 +13,7 @@ import pytest
 
 from lockstep import cloud_process
 from lockstep.commands import image
-from lockstep.images.oci import Image
+from lockstep.images.image import Image
 from tests.lockstep.conftest import Ran, change_stack
 from tests.promotion.environment import make_outputs
 
@@ -149,7 +149,7 @@ def test_toolkit_code_that_the_pipelines_do_not_name_is_refused_before_anything_
 ) -> None:
     pushed: list[str] = []
     outputs = make_outputs("dev", "111111111111")
-    made = Image(manifest=b"{}", blobs={}, labels={})
+    made = Image(manifest=b"{}", blobs=(), labels={})
     monkeypatch.setattr(image, "outputs", lambda environment: outputs)
     monkeypatch.setattr(image, "session", lambda environment: SimpleNamespace(client=lambda service: None))
     monkeypatch.setattr(image, "_images", lambda *_, **__: [("mortgage", made), ("toolkit", made)])

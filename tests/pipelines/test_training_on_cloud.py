@@ -17,7 +17,7 @@ from local.cloud.sagemaker.backend import backends
 from local.cloud.server import running
 from lockstep import datasets, main
 from lockstep.datasets import DataFile
-from lockstep.images.oci import Image
+from lockstep.images.image import Image
 from lockstep.images.push import push
 from lockstep.images.sources import toolkit_image, workload_image
 from pipelines import executions, registry

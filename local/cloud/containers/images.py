@@ -1,19 +1,17 @@
 """Container images: references, and pulling one through the ECR API by digest into a folder that is unpacked once.
 
 A pull is made with the credentials of the role that the job or endpoint runs as, every time, so the repository's policy is asked even
-where the image lies unpacked already; what is downloaded is held against its digest, layer by layer.
+where the image lies unpacked already; what is downloaded is held against its digest, layer by layer. Layers that stand below an image's
+code, gigabytes of somebody's operating system, are not downloaded.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 import threading
 import urllib.request
@@ -22,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from local.cloud.containers import layers
 
 REFERENCE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
@@ -35,6 +35,10 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 BASE_LABEL = "dev.lockstep.base"
+CODE_LABEL = "dev.lockstep.code-layers"  # how many layers, from the top, are code; the others belong to a base that can't run here
+OWN_LABEL = "dev.lockstep.environment"  # the names of the variables that are not the base's
+HOST = "host"
+CHUNK = 1 << 20
 
 
 class ImageError(Exception):
@@ -75,9 +79,26 @@ class Image:
     base: str
 
     @property
+    def can_run_here(self) -> bool:
+        """Whether its code stands apart from an operating system that only a container engine can start."""
+        return self.base == HOST or _code_layers(self.config) > 0
+
+    @property
     def environment(self) -> dict[str, str]:
+        """Its variables; without those of a base that is not there (LD_LIBRARY_PATH, say, would harm programs of this machine)."""
         pairs = (entry.partition("=") for entry in self.config.get("Env") or [])
-        return {name: value for name, _, value in pairs}
+        own = _labels(self.config).get(OWN_LABEL)
+        names = None if self.base == HOST or own is None else set(own.split())
+        return {name: value for name, _, value in pairs if names is None or name in names}
+
+
+def _labels(config: dict[str, Any]) -> dict[str, str]:
+    return config.get("Labels") or {}
+
+
+def _code_layers(config: dict[str, Any]) -> int:
+    said = _labels(config).get(CODE_LABEL, "")
+    return int(said) if said.isdecimal() else 0
 
 
 class ImageStore:
@@ -99,21 +120,25 @@ class ImageStore:
                 self._unpack(reference, ecr, manifest, home)
         details = json.loads((home / "config.json").read_text())
         config = details.get("config") or {}
-        base = manifest.get("annotations", {}).get(BASE_LABEL) or (config.get("Labels") or {}).get(BASE_LABEL) or ""
+        base = manifest.get("annotations", {}).get(BASE_LABEL) or _labels(config).get(BASE_LABEL) or ""
         return Image(digest, home / "rootfs", config, base)
 
     def _unpack(self, reference: ImageReference, ecr: Any, manifest: dict[str, Any], home: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=self.folder))
         try:
-            (work / "config.json").write_bytes(_blob(reference, ecr, manifest["config"]["digest"]))
+            details = work / "config.json"
+            _download(reference, ecr, manifest["config"]["digest"], details)
             rootfs = work / "rootfs"
             rootfs.mkdir()
-            for layer in manifest["layers"]:
-                _apply_layer(_blob(reference, ecr, layer["digest"]), layer.get("mediaType", ""), rootfs)
+            for layer in _wanted(manifest, json.loads(details.read_text()).get("config") or {}):
+                blob = work / "layer"
+                _download(reference, ecr, layer["digest"], blob)
+                layers.apply(blob, rootfs)
+                blob.unlink()
             work.chmod(0o755)
             os.rename(work, home)
-        except tarfile.TarError as error:
+        except layers.DAMAGED as error:
             raise ImageError(f"{reference.uri}: its layers can't be unpacked: {error}") from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -145,43 +170,30 @@ def _manifest(reference: ImageReference, ecr: Any, image_id: dict[str, str]) -> 
     return digest, manifest
 
 
-def _blob(reference: ImageReference, ecr: Any, digest: str) -> bytes:
+def _wanted(manifest: dict[str, Any], config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers to unpack: of an image on a full base, the code; of one on the host, all; of one that can't run here, none."""
+    base = manifest.get("annotations", {}).get(BASE_LABEL) or _labels(config).get(BASE_LABEL)
+    listed: list[dict[str, Any]] = manifest["layers"]
+    if base == HOST:
+        return listed
+    count = _code_layers(config)
+    return listed[-count:] if count else []
+
+
+def _download(reference: ImageReference, ecr: Any, digest: str, target: Path) -> None:
+    """Fetch a blob into a file, checked."""
     try:
         place = {"registryId": reference.account, "repositoryName": reference.repository, "layerDigest": digest}
         url = ecr.get_download_url_for_layer(**place)["downloadUrl"]
     except ClientError as error:
         raise ImageError(f"{reference.uri} can't be pulled: {error.response['Error'].get('Message', error)}") from error
+    hasher = hashlib.sha256()
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            data: bytes = answer.read()
+        with urllib.request.urlopen(url, timeout=60) as answer, target.open("wb") as stream:
+            while chunk := answer.read(CHUNK):
+                hasher.update(chunk)
+                stream.write(chunk)
     except OSError as error:
         raise ImageError(f"{reference.uri}: its layer {digest} can't be downloaded: {error}") from error
-    if "sha256:" + hashlib.sha256(data).hexdigest() != digest:
+    if f"sha256:{hasher.hexdigest()}" != digest:
         raise ImageError(f"{reference.uri}: the bytes of its layer {digest} do not match their digest.")
-    return data
-
-
-def _apply_layer(data: bytes, media_type: str, rootfs: Path) -> None:
-    if media_type.endswith("zstd"):
-        raise ImageError(f"layers of type {media_type} are not part of the embedded cloud.")
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for entry in archive:
-            folder, name = os.path.split(entry.name)
-            if name == ".wh..wh..opq":
-                _remove(rootfs, folder, keep=True)
-            elif name.startswith(".wh."):
-                _remove(rootfs, os.path.join(folder, name.removeprefix(".wh.")))
-            else:
-                archive.extract(entry, rootfs, filter="data")
-
-
-def _remove(rootfs: Path, relative: str, keep: bool = False) -> None:
-    """Take away what a layer hides (a whiteout of the OCI image specification); with `keep`, only a folder's contents."""
-    target = rootfs / os.path.normpath("/" + relative).lstrip("/")
-    if target.is_dir() and not target.is_symlink():
-        for child in target.iterdir() if keep else (target,):
-            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
-    elif target.exists() or target.is_symlink():
-        target.unlink()

@@ -1,8 +1,9 @@
 """The container runtime: `prepare` an image by digest, `spawn` processes of it.
 
-Where an image's base is "host", its files are unpacked once, the environment that its lock names is made once, and the program runs as a
-process of this machine with that environment's Python first on PATH. AWS's scikit-learn container is run by programs of ours. Anything
-else would need a container engine and is refused with the reason.
+An image's files are unpacked once, the environment that its lock names is made once, and the program runs as a process of this machine
+with that environment's Python first on PATH. Of an image on a full base this takes the layers of code alone, as its labels count them:
+the base and the packages that were installed for it are never unpacked or run. AWS's scikit-learn container is run by programs of ours.
+Anything else would need a container engine and is refused with the reason.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from local.cloud.containers.process import ContainerProcess
 if TYPE_CHECKING:
     from local.cloud.context import Cloud
 
-HOST = "host"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -89,9 +89,12 @@ class ContainerRuntime:
         if prebuilt.is_scikit_learn(reference):
             return PreparedImage(image_uri, reference.digest or "", None, None)
         image = self._images.pull(reference, self.client("ecr", account, reference.region, role_arn))
-        if image.base != HOST:
+        if not image.can_run_here:
             base = image.base or "a base of its own"
-            raise ImageError(f"{image_uri} is built on {base}; without a container engine only images whose base is the host can run.")
+            raise ImageError(
+                f"{image_uri} is built on {base} and does not say which of its layers are code; "
+                "without a container engine only such images can run, and those whose base is the host."
+            )
         lock = image.rootfs / PROGRAM.lstrip("/") / "requirements.lock"
         return PreparedImage(image_uri, image.digest, image, venvs.ensure(lock.read_text() if lock.exists() else ""))
 
@@ -146,7 +149,7 @@ class ContainerRuntime:
         """What the process sees, and nothing of the cloud's own environment: the image's variables, then the caller's."""
         program = prepared.image.rootfs / PROGRAM.lstrip("/") if prepared.image else scratch / "program"
         paths = PathMap({ML: base_dir, PROGRAM: program})
-        own = dict(prepared.image.environment) if prepared.image else {}
+        own = prepared.image.environment if prepared.image else {}
         own.update(given)
         variables = {name: paths.text(value) for name, value in own.items()}
         python = prepared.venv / "bin" if prepared.venv else Path(sys.executable).parent

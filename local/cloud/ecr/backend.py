@@ -42,6 +42,12 @@ class EcrBackend(MotoECRBackend):
         super().__init__(region_name, account_id)
         self._lock = threading.RLock()
 
+    def initiate_layer_upload(self, repository_name: str, registry_id: str | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = super().initiate_layer_upload(repository_name, registry_id)
+        upload = self._get_repository(repository_name, registry_id).uploads[answer["uploadId"]]
+        upload.layer_parts = blobs.Incoming(context.current())
+        return answer
+
     def complete_layer_upload(
         self, repository_name: str, upload_id: str, layer_digests: list[str], registry_id: str | None = None
     ) -> dict[str, Any]:
@@ -50,11 +56,11 @@ class EcrBackend(MotoECRBackend):
             upload = repository.uploads.get(upload_id)
             if upload is None:
                 raise UploadNotFoundException(upload_id, repository_name, repository.registry_id)
-            data = bytes(upload.layer_parts)
+            data = upload.layer_parts
             place = f"in the repository with name '{repository_name}' in registry with id '{repository.registry_id}'"
             if not data:
                 raise CloudError("EmptyUploadException", f"There are no layer parts for the upload '{upload_id}' {place}")
-            digest = "sha256:" + hashlib.sha256(data).hexdigest()
+            digest = data.digest
             if layer_digests and digest not in layer_digests:
                 raise CloudError(
                     "InvalidLayerException",
@@ -62,8 +68,9 @@ class EcrBackend(MotoECRBackend):
                 )
             del repository.uploads[upload_id]
             if digest in repository.layers:
+                data.drop()
                 raise CloudError("LayerAlreadyExistsException", f"Layer with digest '{digest}' already exists {place}")
-            blobs.keep(context.current(), data)
+            data.keep()
             repository.layers[digest] = len(data)
         return {"registryId": repository.registry_id, "repositoryName": repository_name, "uploadId": upload_id, "layerDigest": digest}
 

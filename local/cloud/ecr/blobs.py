@@ -27,16 +27,36 @@ def path_of(cloud: Cloud, digest: str) -> Path:
     return cloud.home / "layers" / digest.removeprefix("sha256:")
 
 
-def keep(cloud: Cloud, data: bytes) -> str:
-    """Keep a blob; returns its digest."""
-    digest = "sha256:" + hashlib.sha256(data).hexdigest()
-    path = path_of(cloud, digest)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        scratch.write_bytes(data)
-        scratch.replace(path)
-    return digest
+class Incoming:
+    """A layer on its way up, in a file: a bytearray as far as moto's uploads use one, since real layers do not fit into memory."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._path = cloud.home / "layers" / f"incoming.{secrets.token_hex(8)}"
+        self._hasher = hashlib.sha256()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iadd__(self, data: bytes) -> Incoming:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as stream:
+            stream.write(data)
+        self._hasher.update(data)
+        self._size += len(data)
+        return self
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hasher.hexdigest()}"
+
+    def keep(self) -> None:
+        """It is whole: let it be found by its digest."""
+        self._path.replace(path_of(self._cloud, self.digest))
+
+    def drop(self) -> None:
+        self._path.unlink(missing_ok=True)
 
 
 def url_of(cloud: Cloud, digest: str) -> str:
@@ -52,4 +72,4 @@ def _serve(cloud: Cloud, request: HttpRequest, digest: str) -> HttpResponse:
     found = re.fullmatch(r"expires=(\d+)&signature=([0-9a-f]{64})", request.query)
     if found is None or not hmac.compare_digest(_sign(digest, int(found[1])), found[2]) or cloud.clock.unscaled() > int(found[1]):
         return HttpResponse(403, [("Content-Type", "text/plain")], b"the URL is not signed, or has expired\n")
-    return HttpResponse(200, [("Content-Type", "application/octet-stream")], path_of(cloud, digest).read_bytes())
+    return HttpResponse(200, [("Content-Type", "application/octet-stream")], path_of(cloud, digest))
