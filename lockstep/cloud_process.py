@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.errors import LocalError, PortInUse
+from local.errors import CloudNotRunning, LocalError, PortInUse
 
 DEFAULT_PORT = 4566
 START_SECONDS = 60.0
@@ -48,6 +48,9 @@ class RunningCloud:
             connection.request("POST" if change else "GET", "/_lockstep/clock", body=json.dumps(change) if change else None)
             answer = connection.getresponse()
             value: dict[str, Any] = json.loads(answer.read())
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            remedy = "Stop it with `lockstep cloud down`, and start it anew."
+            raise CloudNotRunning("the embedded cloud does not answer any more", where=self.url, remedy=remedy) from error
         finally:
             connection.close()
         if answer.status != 200:
@@ -73,6 +76,7 @@ def start(home: Path, root: Path, *, port: int, speed: float, offset: float, fre
 
     Raises:
         PortInUse: something else listens on the port.
+        LocalError: this home's cloud is there and hangs.
         LocalError: it ended, or did not answer in time; the message is its own.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -80,6 +84,9 @@ def start(home: Path, root: Path, *, port: int, speed: float, offset: float, fre
         already = find(home)
         if already is not None:
             return already
+        if (silent := _pid_of(home)) is not None:
+            remedy = "Stop it with `lockstep cloud down`, and try again."
+            raise LocalError(f"the embedded cloud is there (process {silent}) and does not answer", where=str(home), remedy=remedy)
         said = home / "start.log"
         command = [sys.executable, "-m", "local.cloud.server", "--home", str(home), "--port", str(port)]
         command += ["--speed", str(speed), "--clock-offset", str(offset), "--enforce-iam"]

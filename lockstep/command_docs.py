@@ -28,6 +28,7 @@ a document `{"error": {...}}`.
 | 3 | a gate refused, or its evidence is missing |
 | 4 | rolled back: the former release serves |
 | 5 | unknown: a person must look |
+| 130 | interrupted by Ctrl-C; what had been started in the cloud goes on |
 """
 
 

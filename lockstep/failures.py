@@ -38,6 +38,8 @@ def explain(error: Exception) -> Failure | None:
         return Failure(kind, error.message, error.where or None, error.remedy or None, 1)
     if type(error).__module__.split(".")[0] == "botocore":
         return _explain_aws(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return Failure(kind, error.strerror or str(error), str(error.filename), "Make it a place that you may use, or name another.", 1)
     return None
 
 

@@ -1,6 +1,7 @@
 """The command `lockstep`: a table of commands, each loaded when it is called, and one place that turns errors into exit codes.
 
-Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 a gate refused · 4 rolled back · 5 unknown, a person must look.
+Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 a gate refused · 4 rolled back · 5 unknown, a person must
+look · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def load(name: str) -> Any:
     return command
 
 
+INTERRUPTED = 130  # what a shell reports of a command that Ctrl-C ended; typer turns the exception into it
+
 app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -105,21 +108,31 @@ def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code. Errors that are meant for people are printed; others are bugs and raise."""
     as_json = "--json" in arguments
     try:
-        typer.main.get_command(app).main(arguments, prog_name="lockstep")
-        return 0
-    except SystemExit as left:  # typer's own way to end: 0, a command's typer.Exit, or 2 with a usage message shown
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        code = typer.main.get_command(app).main(arguments, prog_name="lockstep", standalone_mode=False)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except typer.Abort:
+        return _report(Failure("Declined", "declined: nothing was done", None, None, 1), as_json)
+    except typer.TyperException as error:
+        return _wrong_command_line(error, as_json)
     except Exception as error:
         failure = explain(error)
         if failure is None:
             raise
         return _report(failure, as_json)
+    if code == INTERRUPTED:
+        return _report(Failure("Interrupted", "interrupted", None, "What it had started in the cloud goes on.", INTERRUPTED), as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_command_line(error: Any, as_json: bool) -> int:
+    if not as_json:
+        error.show()
+        return int(error.exit_code)
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "lockstep"
+    return _report(Failure("UsageError", error.format_message(), where, f"`{where} --help` says more.", int(error.exit_code)), as_json)
 
 
 def _report(failure: Failure, as_json: bool) -> int:

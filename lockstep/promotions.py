@@ -70,6 +70,8 @@ def package_arn(at: Place, version: int) -> str:
     try:
         at.sagemaker.describe_model_package(ModelPackageName=arn)
     except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+            raise
         raise UsageError(
             f"{at.outputs.environment} has no model package {version}",
             where="--model-package",

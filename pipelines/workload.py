@@ -91,7 +91,8 @@ def load_workload(name: str | None = None) -> Workload:
     try:
         module = importlib.import_module(f"workloads.{chosen}")
     except ModuleNotFoundError as error:
-        if error.name not in ("workloads", f"workloads.{chosen}"):
+        # Of a name with dots or slashes, what can't be found is a part of it.
+        if not f"workloads.{chosen}.".startswith(f"{(error.name or '').removesuffix('.')}."):
             raise
         raise ConfigError(
             f"there is no workload {chosen!r}", where=f"workloads/{chosen}", remedy="Name a package under workloads/."

@@ -19,6 +19,11 @@ from infra.errors import ConfigError
 
 Fault = tuple[str, str]
 _NARROWEST_SUBNET = 28  # an AWS subnet is between /16 and /28
+# RFC 1918. What `ipaddress` calls private is more: loopback, link-local, documentation.
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+# SageMaker's machines use it for themselves; the VPC user guide advises against it.
+_TAKEN = IPv4Network("172.17.0.0/16")
+_DAY_SECONDS, _WEEK_SECONDS, _HOUR_SECONDS = 86_400, 604_800, 3600
 _METRIC_DELAY_SECONDS = 60  # a minute's datapoint is complete when the minute is over
 
 
@@ -34,6 +39,7 @@ def check(stack: Stack, others: Mapping[str, Stack]) -> None:
     """
     everyone = {**others, stack.name: stack}
     rules: tuple[Callable[[], Iterator[Fault]], ...] = (
+        lambda: _account(stack.config),
         lambda: _network(stack.config),
         lambda: _serving(stack.config),
         lambda: _rollout(stack.config.rollout, stack.config.serving.instance_count),
@@ -86,12 +92,19 @@ def same_values(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from same_values(value, f"{path}.")
 
 
+def _account(config: EnvironmentConfig) -> Iterator[Fault]:
+    if config.assume_role_arn is not None and (whose := config.assume_role_arn.split(":")[4]) != config.account_id:
+        yield "assumeRoleArn", f"found a role of account {whose}, expected one of the environment's own, {config.account_id}"
+
+
 def _network(config: EnvironmentConfig) -> Iterator[Fault]:
     whole = IPv4Network(config.network.cidr)
     if not 16 <= whole.prefixlen <= _NARROWEST_SUBNET:
         yield "network.cidr", f"found {whole}, expected a range between /16 and /28: a VPC takes no other"
-    if not whole.is_private:
+    if not any(whole.subnet_of(private) for private in _PRIVATE):
         yield "network.cidr", f"found {whole}, expected a private range (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16)"
+    if whole.overlaps(_TAKEN):
+        yield "network.cidr", f"found {whole}, expected a range outside {_TAKEN}, which SageMaker's machines use themselves"
     earlier: list[IPv4Network] = []
     for index, subnet in enumerate(config.network.subnets):
         part = IPv4Network(subnet.cidr)
@@ -164,6 +177,13 @@ def _alarms(config: EnvironmentConfig) -> Iterator[Fault]:
                 f"alarms.{name}.datapointsToAlarm",
                 f"found {alarm.datapoints_to_alarm}, expected at most evaluationPeriods, {alarm.evaluation_periods}: it could never fire",
             )
+        most = _DAY_SECONDS if alarm.period_seconds < _HOUR_SECONDS else _WEEK_SECONDS
+        if alarm.evaluation_periods * alarm.period_seconds > most:
+            yield (
+                f"alarms.{name}.evaluationPeriods",
+                f"{alarm.evaluation_periods} periods of {alarm.period_seconds} s are {alarm.evaluation_periods * alarm.period_seconds} s, "
+                f"expected at most {most}: CloudWatch looks no further back",
+            )
     release, bake = config.alarms.release, config.rollout.wait_interval_seconds
     if config.rollout.strategy == "ALL_AT_ONCE":
         bake = config.rollout.termination_wait_seconds
@@ -202,6 +222,12 @@ def _neighbours(stack: Stack, everyone: Mapping[str, Stack]) -> Iterator[Fault]:
             answer = theirs.to if back == "to" else theirs.from_
             if answer != stack.name:
                 yield f"chain.{key}", f"found {name!r}, but chain.{back} of {everyone[name].label} is {answer!r}, expected {stack.name!r}"
+            if (region := everyone[name].config.region) != stack.config.region:
+                yield (
+                    f"chain.{key}",
+                    f"{name} is in {region}, expected {stack.config.region}: jobs reach AWS through endpoints of their own region alone, "
+                    f"so a candidate can't be read from another",
+                )
 
 
 def _isolation(stack: Stack, everyone: Mapping[str, Stack]) -> Iterator[Fault]:

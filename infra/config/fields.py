@@ -59,6 +59,12 @@ ImageByDigest = Annotated[
 ]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+# Infinity and NaN are numbers to YAML: a limit of either is none.
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+ContentType = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9])*/[A-Za-z0-9](-*[A-Za-z0-9.])*$", max_length=256, description="A content type: text/csv."),
+]
 WaitSeconds = Annotated[int, Field(ge=0, le=3600)]
 Days = Annotated[int, Field(ge=1, le=3653)]
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)

@@ -21,6 +21,8 @@ from infra.config.model import EnvironmentConfig
 from infra.errors import ConfigError, UsageError
 
 CONFIG_KEY = "lockstep:environment"
+# Beside `config`, what the engine itself notes in a stack's file.
+_TOP_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider")
 _EXPECTED = {
     "string_type": "a text (in quotes, where it looks like a number)",
     "int_type": "a whole number",
@@ -55,7 +57,8 @@ def stack_file(folder: Path, name: str) -> Path:
 
 def stack_names(folder: Path) -> tuple[str, ...]:
     """Names of the environments that have a stack file, sorted."""
-    return tuple(sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml")))
+    files = (path for path in folder.glob("Pulumi.*.yaml") if path.is_file())
+    return tuple(sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files))
 
 
 def load_stack(folder: Path, name: str) -> Stack:
@@ -100,7 +103,11 @@ def parse(value: object, *, name: str, file: Path) -> EnvironmentConfig:
             f"the key {CONFIG_KEY} is missing", where=label, remedy=f"Copy it from another stack file and change the values of {name!r}."
         )
     try:
-        return EnvironmentConfig.model_validate_json(json.dumps(value, default=str))
+        text = json.dumps(value, default=str)
+    except (ValueError, RecursionError):  # YAML can say that a part holds itself
+        raise ConfigError("a value holds itself", where=f"{label}, {CONFIG_KEY}", remedy="Take the anchor out of its own value.") from None
+    try:
+        return EnvironmentConfig.model_validate_json(text)
     except ValidationError as error:
         raise problems(label, [_explain(each) for each in _told(error.errors(include_url=False))]) from None
 
@@ -118,13 +125,20 @@ def problems(label: str, found: list[tuple[str, str]]) -> ConfigError:
 def _read(file: Path) -> object:
     label = f"{file.parent.name}/{file.name}"
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_OnceLoader)
+    except OSError as error:
+        raise ConfigError(f"the file can't be read: {error.strerror}", where=label, remedy="Make it a file that you may read.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"byte {error.start} is not UTF-8", where=label, remedy="Save the file as UTF-8.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(
             f"this is not YAML: {getattr(error, 'problem', error)}", where=f"{label}{place}", remedy="Correct the file."
         ) from None
+    for key in document if isinstance(document, dict) else ():
+        if key not in _TOP_KEYS:
+            raise ConfigError(f"unknown key {key!r}", where=label, remedy=f"Known here: {', '.join(_TOP_KEYS)}.")
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise ConfigError(
@@ -138,6 +152,19 @@ def _read(file: Path) -> object:
                 remedy=f"All values of an environment stand below {CONFIG_KEY}, so that environments can be compared.",
             )
     return config.get(CONFIG_KEY)
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a map; YAML's usual reader takes the last one and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _told(errors: list[ErrorDetails]) -> list[ErrorDetails]:

@@ -13,9 +13,11 @@ from pydantic import Field
 from infra.config.fields import (
     AccountId,
     Cidr,
+    ContentType,
     Days,
     Email,
     EnvironmentName,
+    Finite,
     Fraction,
     Group,
     ImageByDigest,
@@ -68,8 +70,8 @@ class DataCapture(Group):
 
     enabled: Annotated[bool, VARIES]
     sampling_percentage: Annotated[Percent, VARIES]
-    csv_content_types: Annotated[tuple[str, ...], SAME, Field(min_length=1, max_length=10)]
-    json_content_types: Annotated[tuple[str, ...], SAME, Field(min_length=1, max_length=10)]
+    csv_content_types: Annotated[tuple[ContentType, ...], SAME, Field(min_length=1, max_length=10)]
+    json_content_types: Annotated[tuple[ContentType, ...], SAME, Field(min_length=1, max_length=10)]
 
 
 class Serving(Group):
@@ -107,10 +109,12 @@ class Rollout(Group):
 
 
 class AlarmThresholds(Group):
-    """`errorRate`: share of requests that end in 5XX, above 0 and below 1. Latency: p99 of the model's answer, milliseconds."""
+    """`errorRate`: share of requests that end in 5XX, above 0 and below 1. Latency: p99 of the model's answer, milliseconds, at most
+    the minute after which SageMaker gives a request up.
+    """
 
     error_rate: Annotated[Fraction, VARIES]
-    latency_p99_milliseconds: Annotated[float, VARIES, Field(gt=0)]
+    latency_p99_milliseconds: Annotated[float, VARIES, Field(gt=0, le=60_000)]
     period_seconds: Annotated[int, VARIES, Field(ge=60, le=3600, multiple_of=60)]
     evaluation_periods: Annotated[int, VARIES, Field(ge=1, le=60)]
     datapoints_to_alarm: Annotated[int, VARIES, Field(ge=1, le=60)]
@@ -142,7 +146,7 @@ class Promotion(Group):
 class Gates(Group):
     """Thresholds of this environment that replace those of the workload's gate file: gate name -> threshold."""
 
-    thresholds: Annotated[dict[str, float], VARIES]
+    thresholds: Annotated[dict[str, Finite], VARIES]
 
 
 class Jobs(Group):

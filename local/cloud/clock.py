@@ -18,6 +18,8 @@ from local.errors import ClockError
 
 log = logging.getLogger(__name__)
 
+# Dates end with the year 9999 in Python and in AWS's formats. Time stops before; whoever asks for more is refused.
+_FIRST, _LAST = 0.0, datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 _SLICE = 0.02  # real seconds between looks at an event that the clock can't be woken by
 
 
@@ -44,7 +46,7 @@ class Clock:
         self._real = real
         self._changed = threading.Condition()
         self._base_ticks = ticks()
-        self._base = real() + offset
+        self._base = _in_time(real() + offset)
         self._speed = speed
         self._unscaled_base = self._base
         self._timers: list[tuple[float, int, Timer]] = []
@@ -103,6 +105,7 @@ class Clock:
                         f"time can't be advanced by {advance:g} s", where="clock", remedy="give a number of seconds that is not negative"
                     )
                 target += advance
+            _in_time(target)
             self._base, self._unscaled_base, self._base_ticks = target, unscaled + (target - now), ticks
             if speed is not None:
                 self._speed = speed
@@ -143,7 +146,7 @@ class Clock:
             self._changed.notify_all()
 
     def _time(self) -> float:
-        return self._base + (self._ticks() - self._base_ticks) * self._speed
+        return min(_LAST, self._base + (self._ticks() - self._base_ticks) * self._speed)
 
     def _run_timers(self) -> None:
         while True:
@@ -169,3 +172,10 @@ def _guarded(timer: Timer) -> None:
 def _positive(speed: float) -> None:
     if not 0 < speed < float("inf"):
         raise ClockError(f"a speed of {speed:g} is not possible", where="clock", remedy="give a positive number, for example 30")
+
+
+def _in_time(epoch: float) -> float:
+    if not _FIRST <= epoch <= _LAST:
+        remedy = "give a number of seconds, for example 86400"
+        raise ClockError("that leads to no time between the years 1970 and 9000", where="clock", remedy=remedy)
+    return epoch

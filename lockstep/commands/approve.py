@@ -15,7 +15,9 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def approve(
     environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Environment whose package waits.")],
-    model_package: Annotated[int, typer.Option("--model-package", metavar="N", help="Version; left out, the newest that waits.")] = 0,
+    model_package: Annotated[
+        int | None, typer.Option("--model-package", metavar="N", min=1, help="Version; left out, the newest that waits.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the release that the approval starts.")] = True,
     json_: Json = False,
 ) -> None:

@@ -46,9 +46,9 @@ def invoke(
 
 
 def _read(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
+    except UnicodeDecodeError as error:
+        raise UsageError("the file is no text in UTF-8", where=file, remedy="Name a file of JSON or CSV.") from error
     except OSError as error:
         raise UsageError(f"the file can't be read: {error.strerror}", where=file, remedy="Name a file that exists.") from error

@@ -22,8 +22,8 @@ def promote(
     source: Annotated[str, typer.Option("--from", metavar="ENV", help="Environment that the package is in.")],
     target: Annotated[str, typer.Option("--to", metavar="ENV", help="Environment that it is to serve in.")],
     model_package: Annotated[
-        int, typer.Option("--model-package", metavar="N", help="Version in the source's group; left out, the newest.")
-    ] = 0,
+        int | None, typer.Option("--model-package", metavar="N", min=1, help="Version in the source's group; left out, the newest.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Promote a model package from one environment to the next: verify, copy, judge, register, release.

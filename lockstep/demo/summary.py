@@ -15,9 +15,10 @@ _OUTCOMES = {0: "released", 4: "rolled back", 5: "unknown"}
 
 def print_rollouts(console: Console, rollouts: Sequence[Rollout]) -> None:
     """One line per promotion: its end, and what clients saw meanwhile."""
-    table = Table(title="Promotions", title_justify="left")
-    for column in ("candidate", "from", "to", "outcome", "exit code", "requests", "failed", "seconds"):
-        table.add_column(column, justify="right" if column in ("exit code", "requests", "failed", "seconds") else "left")
+    console.print("\n[bold]Promotions[/bold]")
+    table = Table(box=None, header_style="bold")
+    for column in ("candidate", "from", "to", "outcome", "exit", "requests", "failed", "seconds"):
+        table.add_column(column, justify="right" if column in ("exit", "requests", "failed", "seconds") else "left")
     for each in rollouts:
         table.add_row(
             each.candidate,

@@ -116,6 +116,10 @@ def test_every_value_is_marked_once() -> None:
         (put("alarms.endpoint.errorRate", 1), ".alarms.endpoint.errorRate", "less than 1"),
         (put("alarms.release.periodSeconds", 90), ".alarms.release.periodSeconds", "a multiple of 60"),
         (put("contacts.operations", "nobody"), ".contacts.operations", "expected an e-mail address"),
+        (put("alarms.endpoint.latencyP99Milliseconds", float("inf")), ".alarms.endpoint.latencyP99Milliseconds", "equal to 60000"),
+        (put("alarms.release.errorRate", float("nan")), ".alarms.release.errorRate", "found NaN"),
+        (put("gates.thresholds", {"auc": float("nan")}), ".gates.thresholds.auc", "found NaN, expected a finite number"),
+        (put("serving.dataCapture.csvContentTypes", ["csv"]), ".serving.dataCapture.csvContentTypes.0", 'found "csv"'),
         (put("workload", "Mortgage!"), ".workload", "lower-case words joined by hyphens"),
     ],
 )
@@ -131,6 +135,15 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
 @pytest.mark.parametrize(
     ("change", "where", "message"),
     [
+        (put("network.cidr", "127.0.0.0/16"), None, "network.cidr: found 127.0.0.0/16, expected a private range"),
+        (put("network.cidr", "172.17.0.0/16"), None, "expected a range outside 172.17.0.0/16, which SageMaker's machines use"),
+        (put("assumeRoleArn", "arn:aws:iam::222222222222:role/deploy"), ".assumeRoleArn", "found a role of account 222222222222"),
+        (put("alarms.endpoint.evaluationPeriods", 60), None, None),
+        (
+            lambda config: config["alarms"]["endpoint"].update(evaluationPeriods=60, periodSeconds=1800),
+            ".alarms.endpoint.evaluationPeriods",
+            "60 periods of 1800 s are 108000 s, expected at most 86400",
+        ),
         (put("network.subnets.1.cidr", "10.99.0.0/20"), ".network.subnets.1.cidr", "expected a range inside network.cidr 10.10.0.0/16"),
         (put("network.subnets.1.cidr", "10.10.8.0/21"), ".network.subnets.1.cidr", "10.10.8.0/21 overlaps 10.10.0.0/20"),
         (put("network.subnets.1.cidr", "10.10.16.0/29"), ".network.subnets.1.cidr", "between /16 and /28"),
@@ -253,13 +266,45 @@ def test_an_unknown_environment_suggests_a_near_one(project: Path) -> None:
         ("", "the key `config` is missing"),
         ("config:\n  aws:region: us-east-1\n", "unknown key 'aws:region'"),
         ("config:\n  pulumi:tags: {}\n", "the key lockstep:environment is missing"),
+        ("- a\n- list\n", "the key `config` is missing"),
+        ("config:\n  lockstep:environment: [a, list]\n", "expected a map of keys to values"),
+        ("config:\n  lockstep:environment: &all\n    chain: *all\n", "a value holds itself"),
+        ("confg: {}\nconfig: {}\n", "unknown key 'confg'"),
+        ("config:\n  lockstep:environment: {owner: one, owner: two}\n", "the key 'owner' stands twice"),
+        ("config: !!python/name:os.system", "this is not YAML"),
+        (b"config:\n  owner: caf\xe9\n", "byte 20 is not UTF-8"),
     ],
 )
-def test_a_file_that_holds_no_environment(project: Path, text: str, message: str) -> None:
-    (project / "stacks" / "Pulumi.dev.yaml").write_text(text, encoding="utf-8")
+def test_a_file_that_holds_no_environment(project: Path, text: str | bytes, message: str) -> None:
+    content = text.encode() if isinstance(text, str) else text
+    (project / "stacks" / "Pulumi.dev.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"stacks/Pulumi\.dev\.yaml") as caught:
         load_stack(project / "stacks", "dev")
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text], ids=["CRLF", "BOM"])
+def test_files_of_other_editors_are_read(project: Path, change: Callable[[bytes], bytes]) -> None:
+    file = project / "stacks" / "Pulumi.dev.yaml"
+    expected = load_stack(project / "stacks", "dev").config
+    file.write_bytes(change(file.read_bytes()))
+    assert load_stack(project / "stacks", "dev").config == expected
+
+
+def test_a_folder_is_no_stack_file(project: Path) -> None:
+    (project / "stacks" / "Pulumi.qa.yaml").mkdir()
+    assert stack_names(project / "stacks") == ("dev", "prod", "staging")
+    with pytest.raises(UsageError, match="there is no environment 'qa'"):
+        load_stack(project / "stacks", "qa")
+
+
+def test_neighbours_are_in_one_region(project: Path) -> None:
+    """A private network reaches the services of its own region alone."""
+    file = project / "stacks" / "Pulumi.staging.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("us-east-1", "eu-west-1"), encoding="utf-8")
+    error = refused(project)
+    assert error.where == f"{WHERE}.chain.to"
+    assert "staging is in eu-west-1, expected us-east-1" in error.message
 
 
 def test_a_fourth_environment_needs_a_stack_file_alone(project: Path) -> None:

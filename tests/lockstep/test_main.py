@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +99,30 @@ def test_a_wrong_command_line_is_2_and_says_what_is_wrong(arguments: list[str], 
     assert ran.err.startswith("Usage: lockstep")
     assert "Error: " in ran.err
     assert "\x1b" not in ran.err
+    told = lockstep(*arguments, "--json")
+    assert (told.code, told.err) == (2, "")
+    error = told.json["error"]
+    assert (error["kind"], error["exit_code"]) == ("UsageError", 2)
+    assert error["message"] in ran.err
+    assert error["where"].startswith("lockstep")
+
+
+def test_an_interruption_is_told(lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lockstep.commands.cloud.running_cloud", interrupt)
+    assert lockstep("cloud", "status") == Ran(130, "", "error: interrupted\n  What it had started in the cloud goes on.\n")
+    assert lockstep("cloud", "status", "--json").json["error"]["kind"] == "Interrupted"
+
+
+def test_a_place_that_can_not_be_used_is_told(lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LOCKSTEP_HOME", str(tmp_path / "file" / "home"))
+    ran = lockstep("cloud", "up")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: {tmp_path / 'file' / 'home'}")
+    assert "Not a directory" in ran.err
 
 
 @pytest.mark.parametrize("command", [["cloud", "env"], ["env"], ["bootstrap"], ["teardown"]])

@@ -68,8 +68,8 @@ def host(tmp_path: Path) -> Iterator[Path]:
     thread.join(5)
 
 
-def unpack(tmp_path: Path, state: Path) -> Path:
-    with tarfile.open(build_plugin_archive(tmp_path / "plugin.tar.gz", state=state)) as archive:
+def unpack(tmp_path: Path, state: Path, python: Path | None = None) -> Path:
+    with tarfile.open(build_plugin_archive(tmp_path / "plugin.tar.gz", state=state, python=python)) as archive:
         archive.extractall(tmp_path / "plugin", filter="data")
     return tmp_path / "plugin" / "pulumi-resource-aws"
 
@@ -105,7 +105,12 @@ def test_the_executable_is_a_provider_by_way_of_the_host(tmp_path: Path, host: P
 
 
 def test_the_executable_needs_no_host(tmp_path: Path, environment: dict[str, str]) -> None:
-    executable = unpack(tmp_path, tmp_path / "no-such-state.json")
+    # A checkout may lie anywhere, also where a `#!` line could not name its interpreter.
+    python = tmp_path / 'the team\'s "disk"' / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    executable = unpack(tmp_path, tmp_path / "no-such-state.json", python)
     clean = {k: v for k, v in os.environ.items() if k != "LOCKSTEP_HOME"}
     process = subprocess.Popen([executable, "127.0.0.1:1"], env={**clean, **environment}, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,4 +1,3 @@
-#!@PYTHON@ -SE
 # The `aws` plugin: asks the provider host of the running embedded cloud for a server, and prints its port for the engine.
 # It uses the standard library alone, so that it starts at once; without a host it becomes a provider server itself.
 import os

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -14,13 +15,20 @@ from local.provider import VERSION
 from local.provider.errors import ProviderError
 
 _NAME = "pulumi-resource-aws"
+# Shell and Python at once: a `#!` line takes no interpreter whose path holds a space, or is long.
+_LAUNCH = """#!/bin/sh
+'''exec' {python} -SE "$0" "$@"
+' '''
+"""
 
 
 def _executable(python: Path, state: Path) -> bytes:
     """The executable's text, for this interpreter, this checkout and the embedded cloud whose state file is `state`."""
     text = Path(__file__).with_name("executable.py").read_text()
     root = Path(__file__).resolve().parents[3]
-    return text.replace("@PYTHON@", str(python)).replace("@ROOT@", str(root)).replace("@STATE@", str(state)).encode()
+    for name, value in (("PYTHON", python), ("ROOT", root), ("STATE", state)):
+        text = text.replace(f'"@{name}@"', repr(str(value)))
+    return (_LAUNCH.format(python=shlex.quote(str(python))) + text).encode()
 
 
 def build_plugin_archive(path: Path, *, state: Path, python: Path | None = None) -> Path:

@@ -107,6 +107,23 @@ def test_a_wait_ends_early_when_its_event_is_set() -> None:
     assert answers == [False]
 
 
+@pytest.mark.parametrize("change", [{"offset": 1e300}, {"advance": 1e12}, {"offset": float("nan")}, {"advance": float("inf")}])
+def test_a_time_that_no_date_can_say_is_refused(change: dict[str, float]) -> None:
+    clock = Clock()
+    with pytest.raises(ClockError):
+        clock.set(**change)
+    assert clock.now().year < 9000
+    with pytest.raises(ClockError, match="between the years 1970 and 9000"):
+        Clock(offset=-1e300)
+
+
+def test_time_that_runs_fast_stops_where_dates_end() -> None:
+    ticks = [0.0]
+    clock = Clock(speed=1e300, ticks=lambda: ticks[0])
+    ticks[0] = 60.0
+    assert clock.now().year == 9000
+
+
 def test_a_closed_clock_lets_all_waits_go() -> None:
     clock = Clock()
     answers: list[bool] = []
