@@ -42,11 +42,13 @@ def boundary_document(site: Site) -> str:
     readable = [here, *([site.source.account_id] if site.source else [])]
     passable = [names.role_arn(duty) for duty in ("jobs", "serving", "promotion")]
     ledger = names.bucket_arn("ledger")
+    approving = ["sagemaker:UpdateModelPackage", *(["sagemaker:CreateModelPackage"] if site.config.promotion.approval == "manual" else [])]
     return document(
         [
             statement("DutiesAtMost", duty_actions(site)),
             deny("NoEndpointDeletion", ["sagemaker:DeleteEndpoint"]),
             deny("RolloutsByPromotionAlone", _ROLLOUTS, condition={"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("promotion")}}),
+            deny("PeopleApprove", approving, condition={"StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"}}),
             deny("NoChangesElsewhere", _CHANGES, condition={"StringNotEquals": {"aws:ResourceAccount": here}}),
             deny("NoReadsElsewhere", ["kms:*", "s3:*", "sagemaker:*"], condition={"StringNotEquals": {"aws:ResourceAccount": readable}}),
             deny(

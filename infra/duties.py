@@ -7,10 +7,11 @@ that environment can't be named (their ids are its own affair), so their aliases
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
-from infra.documents import Statement, document, service_principal, statement
-from infra.grants import READ_IMAGES, READ_PACKAGES, READABLE_PREFIXES
-from infra.naming import BucketPurpose, Duty
+from infra.documents import Condition, Statement, document, service_principal, statement
+from infra.grants import READ_IMAGES, READ_PACKAGES, READABLE_PREFIXES, SIGNATURES
+from infra.naming import BucketPurpose, Duty, PipelineKind
 from infra.site import Site
 
 PASSED_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -77,7 +78,6 @@ def permissions(site: Site, duty: Duty, keys: KeyArns) -> list[Statement]:
 
 def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
     names = site.names
-    approvals = ["PendingManualApproval"] if site.config.promotion.approval == "manual" else ["Approved", "PendingManualApproval"]
     return [
         _objects(site, "ReadData", _READ_OBJECTS, "data"),
         _objects(site, "WriteFeatures", ["s3:PutObject"], "data", "features"),
@@ -90,12 +90,7 @@ def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
         *_images(site, "workload", "toolkit"),
         *_logs_and_metrics(site, "/aws/sagemaker/*"),
         *_network_interfaces(site),
-        statement(
-            "RegisterCandidates",
-            ["sagemaker:CreateModelPackage"],
-            [names.model_package_group_arn, names.model_package_arns],
-            condition={"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": approvals}},
-        ),
+        _register_candidates(site),
         statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
         statement("FindChampion", [*_READ_ENDPOINT, "sagemaker:ListTags"], _endpoint_parts(site)),
         statement(
@@ -162,10 +157,18 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
         statement("ListReleases", ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListPipelineExecutions"]),
         statement("RunAsServing", ["iam:PassRole"], names.role_arn("serving"), condition=PASSED_TO_SAGEMAKER),
         statement("SeeServingRole", ["iam:GetRole", "iam:GetRolePolicy"], names.role_arn("serving")),
+        _register_candidates(site),
+        # The stage of a release; an approval that does not count is taken back.
         statement(
-            "RegisterCandidates",
-            ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"],
-            _registry(site),
+            "MarkPackages",
+            ["sagemaker:UpdateModelPackage"],
+            names.model_package_arns,
+            condition={"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": "Rejected"}, "Null": _unsigned()},
+        ),
+        statement(
+            "SeeWhoAsked",
+            ["sagemaker:DescribePipelineExecution"],
+            [f"{names.pipeline_arn(kind)}/execution/*" for kind in get_args(PipelineKind)],
         ),
         statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
         statement(
@@ -292,6 +295,17 @@ def _network_interfaces(site: Site) -> list[Statement]:
         statement("AttachToNetwork", _INTERFACES, site.names.arn("ec2", "*")),
         statement("SeeNetwork", _SEE_NETWORK),
     ]
+
+
+def _register_candidates(site: Site) -> Statement:
+    """Approved at birth only where nobody has to approve, and never in anybody's name."""
+    approvals = ["PendingManualApproval"] if site.config.promotion.approval == "manual" else ["Approved", "PendingManualApproval"]
+    condition: Condition = {"StringEqualsIfExists": {"sagemaker:ModelApprovalStatus": approvals}, "Null": _unsigned()}
+    return statement("RegisterCandidates", ["sagemaker:CreateModelPackage"], _registry(site), condition=condition)
+
+
+def _unsigned() -> dict[str, str]:
+    return {f"sagemaker:CustomerMetadataProperties/{key}": "true" for key in SIGNATURES}
 
 
 def _registry(site: Site) -> list[str]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from infra.documents import Condition, Statement, deny_without_tls, document, service_principal, statement
+from infra.documents import Condition, Statement, deny, deny_without_tls, document, service_principal, statement
 from infra.naming import BucketPurpose, KeyPurpose, RepositoryPurpose
 from infra.site import Site
 
 # What a promotion reads of the environment before it: artefacts and the runs' evidence; what was released there.
 READABLE_PREFIXES: dict[BucketPurpose, tuple[str, ...]] = {"artefacts": ("models", "runs"), "ledger": ("promotions", "releases")}
 READ_PACKAGES = ("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:ListTags")
+# Metadata of a package by which a person answers for it: who approved, who asked. The promotion code knows the same keys (approval.py).
+SIGNATURES = ("approval-signed-by", "request-signed-by")
 READ_IMAGES = (
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -69,13 +71,31 @@ def repository_policy(site: Site, purpose: RepositoryPurpose) -> str:
 def package_group_policy(site: Site) -> str:
     """The policy of the model package group."""
     names = site.names
-    statements = [deny_without_tls("sagemaker", [names.model_package_group_arn, names.model_package_arns])]
+    statements = [deny_without_tls("sagemaker", [names.model_package_group_arn, names.model_package_arns]), *_signatures(site)]
     if site.target:
         statements += [
             _grant(site, "NextEnvironmentSeesGroup", ["sagemaker:DescribeModelPackageGroup"], names.model_package_group_arn),
             _grant(site, "NextEnvironmentReadsPackages", READ_PACKAGES, names.model_package_arns),
         ]
     return document(statements)
+
+
+def _signatures(site: Site) -> list[Statement]:
+    """Who approves signs, and nobody can write another's signature: its value must be the caller's own `aws:userid`."""
+    names = site.names
+    approval, request = (f"sagemaker:CustomerMetadataProperties/{key}" for key in SIGNATURES)
+
+    def own(sid: str, key: str) -> Statement:
+        condition: Condition = {"Null": {key: "false"}, "StringNotEquals": {key: "${aws:userid}"}}
+        where = [names.model_package_group_arn, names.model_package_arns]
+        return deny(sid, ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"], where, principal="*", condition=condition)
+
+    unsigned: Condition = {"Null": {approval: "true"}, "StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"}}
+    return [
+        deny("NoUnsignedApproval", ["sagemaker:UpdateModelPackage"], names.model_package_arns, principal="*", condition=unsigned),
+        own("ApprovalIsOnesOwn", approval),
+        own("RequestIsOnesOwn", request),
+    ]
 
 
 def topic_policy(site: Site) -> str:

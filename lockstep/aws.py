@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,10 @@ def aws_session(environment: str, config: EnvironmentConfig) -> boto3.Session:
 
 
 def assumed(role: str, region: str) -> boto3.Session:
-    """A session of a role, assumed with the shell's own credentials."""
-    given = boto3.Session(region_name=region).client("sts").assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)["Credentials"]
+    """A session of a role, assumed with the shell's own credentials and under their person's name: approvals compare persons."""
+    sts = boto3.Session(region_name=region).client("sts")
+    person = re.sub(r"[^\w+=,.@-]", "-", sts.get_caller_identity()["Arn"].rpartition("/")[2])
+    given = sts.assume_role(RoleArn=role, RoleSessionName=person[-64:])["Credentials"]
     return boto3.Session(
         aws_access_key_id=given["AccessKeyId"],
         aws_secret_access_key=given["SecretAccessKey"],

@@ -5,7 +5,6 @@ Commands start and watch. All that changes an endpoint happens in the release pi
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError, UsageError
 from infra.outputs import EnvironmentOutputs
 from pipelines import executions
+from pipelines.promotion import approval
 from pipelines.promotion.evidence import Ledger
 from pipelines.promotion.outcome import Outcome, parse_exit_message
+from pipelines.promotion.people import Identity
 from pipelines.promotion.seam import Aws
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ class Place:
         return Ledger(self.aws, self.outputs.buckets.ledger.name)
 
     def caller(self) -> str:
-        return str(self.session.client("sts").get_caller_identity()["Arn"])
+        return self.identity().arn
+
+    def identity(self) -> Identity:
+        """Who runs the command, as STS says."""
+        said = self.session.client("sts").get_caller_identity()
+        return Identity(principal_id=str(said["UserId"]), arn=str(said["Arn"]), read_from="GetCallerIdentity")
 
 
 def place(environment: str) -> Place:
@@ -190,9 +196,11 @@ def show_step(state: StepState) -> None:
     console.print(f"  {state.name:<18} {state.status}")
 
 
-_NOT_ALLOWED = re.compile(r"[^\w .:/=+\-@]")
-
-
-def as_metadata(text: str) -> str:
-    """A text as CustomerMetadataProperties can hold it."""
-    return _NOT_ALLOWED.sub("_", text)[:256]
+def sign_request(at: Place, package: str) -> None:
+    """Sign for having asked for a package that waits for approval, unless somebody has: nobody approves what nobody asked for."""
+    described = at.sagemaker.describe_model_package(ModelPackageName=package)
+    if described["ModelApprovalStatus"] != "PendingManualApproval":
+        return
+    if approval.REQUESTED not in described.get("CustomerMetadataProperties", {}):
+        signature = {approval.REQUESTED: at.identity().principal_id}
+        at.sagemaker.update_model_package(ModelPackageArn=package, CustomerMetadataProperties=signature)

@@ -31,7 +31,7 @@ class Caller:
     """The principal of a call.
 
     `arn` is what GetCallerIdentity says (a session's ARN for a role); `principal_arn` is what aws:PrincipalArn holds (the role's own ARN).
-    `service` is set when an AWS service acts for itself.
+    `service` is set when an AWS service acts for itself; `source_identity` is what a session was given when it was made.
     """
 
     account_id: str
@@ -39,6 +39,7 @@ class Caller:
     principal_arn: str
     user_id: str
     service: str | None = None
+    source_identity: str | None = None
 
     @property
     def is_role(self) -> bool:
@@ -110,14 +111,14 @@ def root_of(account_id: str) -> Caller:
     return Caller(account_id, arn, arn, account_id)
 
 
-def role_session(role_arn: str, session_name: str, service: str | None = None) -> Caller:
+def role_session(role_arn: str, session_name: str, service: str | None = None, source_identity: str | None = None) -> Caller:
     """The caller that a session of a role is."""
     account_id = role_arn.split(":")[4]
     role_name = role_arn.rsplit("/", 1)[-1]
     role = existing_role(role_arn)
     role_id = str(role.id) if role is not None else "AROA" + _stable(role_arn)
     arn = f"arn:aws:sts::{account_id}:assumed-role/{role_name}/{session_name}"
-    return Caller(account_id, arn, role_arn, f"{role_id}:{session_name}", service)
+    return Caller(account_id, arn, role_arn, f"{role_id}:{session_name}", service, source_identity)
 
 
 def existing_role(role_arn: str) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.errors import ConflictError, PreflightError
 from lockstep.context import Json, console, emit
+
+if TYPE_CHECKING:
+    from pipelines.promotion.people import Identity
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -23,7 +26,8 @@ def approve(
 ) -> None:
     """Approve a model package, which starts its release, and watch that.
 
-    The caller must be another person than the one who asked for it: the session's name is compared, not only the role.
+    The caller must be another person than the one who asked for it, by what AWS says of both: persons are compared (source identity,
+    session or user name), not roles. The approval is signed; nobody can sign for another.
 
     Exit codes: 0 released, 1 failed, 4 rolled back, 5 unknown.
 
@@ -31,6 +35,8 @@ def approve(
     Example: lockstep approve --env prod --model-package 3
     """
     from lockstep import promotions
+    from pipelines.promotion import approval
+    from pipelines.promotion.candidate import Candidate
 
     at = promotions.place(environment)
     arn = promotions.package_arn(at, model_package) if model_package else _waiting(at)
@@ -38,28 +44,26 @@ def approve(
     state = described["ModelApprovalStatus"]
     if state != "PendingManualApproval":
         raise ConflictError(f"the package is {state}", where=arn, remedy="Only a package that waits for approval can be approved.")
-    caller = promotions.as_metadata(at.caller())
-    requester = described.get("CustomerMetadataProperties", {}).get("requested-by", "")
-    if _person(caller) == _person(requester):
-        raise PreflightError(
-            f"{_person(caller)} asked for this package and can't approve it as well", where=arn, remedy="Somebody else must approve it."
-        )
+    candidate, who = Candidate.parse(described), at.identity()
+    asked = approval.requesters(candidate, at.aws.execution(candidate.generated_by))
+    if problem := approval.refusal(at.outputs, who, asked):
+        raise PreflightError(problem, where=arn, remedy=_remedy(environment, who, asked))
     known = promotions.release_runs(at, arn)
     at.sagemaker.update_model_package(
         ModelPackageArn=arn,
         ModelApprovalStatus="Approved",
-        ApprovalDescription=f"approved by {caller}"[:1024],
-        CustomerMetadataProperties={"approved-by": caller},
+        ApprovalDescription=f"approved by {who}"[:1024],
+        CustomerMetadataProperties={approval.APPROVED: who.principal_id},
     )
     if not json_:
-        console.print(f"approved {arn}\n  by {caller}, asked for by {requester or 'nobody known'}")
+        console.print(f"approved {arn}\n  by {who}, asked for by {', '.join(str(each) for each in asked)}")
     if not wait:
         if json_:
-            emit({"state": "approved", "model_package_arn": arn, "approved_by": caller})
+            emit({"state": "approved", "model_package_arn": arn, "approved_by": str(who)})
         return
     outcome = promotions.await_release(at, arn, None if json_ else promotions.show_step, known=known)
     if json_:
-        emit({"state": "released", "model_package_arn": arn, "approved_by": caller, "promotion": outcome.promotion})
+        emit({"state": "released", "model_package_arn": arn, "approved_by": str(who), "promotion": outcome.promotion})
     else:
         console.print(f"released {arn} as {outcome.endpoint_config}")
 
@@ -74,6 +78,9 @@ def _waiting(at: object) -> str:
     raise PreflightError("no package waits for approval", where=at.outputs.environment, remedy="Promote one first.")
 
 
-def _person(arn: str) -> str:
-    """Who an ARN names: of an assumed role the session, since the role is anybody's who may assume it."""
-    return arn.rpartition("/")[2] or arn
+def _remedy(environment: str, who: Identity, asked: tuple[Identity, ...]) -> str:
+    if not who.names:
+        return "Sign in with a session that carries your name (`role_session_name` in the AWS profile, or a source identity)."
+    if not asked:
+        return f"Run the `lockstep promote` (or `pipeline run {environment} training`) that registered it again: it signs for having asked."
+    return "Somebody else must approve it."

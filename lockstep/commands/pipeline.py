@@ -66,6 +66,7 @@ def run(
     \b
     Example: lockstep pipeline run dev training --wait
     """
+    from lockstep import promotions
     from pipelines import executions
 
     found, used = outputs(environment), session(environment)
@@ -82,6 +83,8 @@ def run(
     outcome = executions.watch(client, arn, None if json_ else _show)
     error = None if outcome.succeeded else executions.explain(client, outcome)
     package = executions.registered_package(client, outcome)
+    if package and found.promotion.approval == "manual":
+        promotions.sign_request(promotions.Place(found, used), package)
     if json_:
         told = explain(error) if error else None
         report = {**_report(arn, outcome.status, outcome.failure_reason, outcome.steps), "model_package_arn": package}

@@ -133,6 +133,7 @@ def _run(origin: Place, goal: Place, package: str, say: OnStep | None) -> dict[s
         if approval == "Rejected":
             continue
         if approval != "Approved":
+            promotions.sign_request(goal, admitted)
             return {"state": "pending-approval", "promotion": identifier, "model_package_arn": admitted}
         return _release(goal, admitted, say)
     raise AssertionError("unreachable: attempts have no end")

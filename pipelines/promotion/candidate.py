@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.errors import IntegrityError
@@ -46,7 +46,10 @@ def split_s3(uri: str, where: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What a package says of itself. Digests are hex without a prefix, except the image's, which has `sha256:`."""
+    """What a package says of itself. Digests are hex without a prefix, except the image's, which has `sha256:`.
+
+    `created_by` and `modified_by` are what AWS says (UserContext), `generated_by` the ARN of the run that registered it, set for good then.
+    """
 
     arn: str
     status: str
@@ -54,6 +57,9 @@ class Candidate:
     image: str
     model_data_url: str
     metadata: dict[str, str]
+    created_by: dict[str, Any] = field(default_factory=dict)
+    modified_by: dict[str, Any] = field(default_factory=dict)
+    generated_by: str = ""
 
     @classmethod
     def parse(cls, description: dict[str, Any]) -> Candidate:
@@ -68,6 +74,9 @@ class Candidate:
             image=containers[0]["Image"],
             model_data_url=containers[0]["ModelDataUrl"],
             metadata=dict(description.get("CustomerMetadataProperties", {})),
+            created_by=dict(description.get("CreatedBy") or {}),
+            modified_by=dict(description.get("LastModifiedBy") or {}),
+            generated_by=str((description.get("MetadataProperties") or {}).get("GeneratedBy", "")),
         )
 
     def value(self, key: str) -> str:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError
 from infra.outputs import EnvironmentOutputs
-from pipelines.promotion import cleanup, plan, preflight, resources
+from pipelines.promotion import approval, cleanup, plan, preflight, resources
 from pipelines.promotion.candidate import Candidate
 from pipelines.promotion.conclusion import conclude
 from pipelines.promotion.decisions import EndpointView, Step, next_step
@@ -22,6 +22,7 @@ from pipelines.promotion.health import Watch
 from pipelines.promotion.journal import Entry, Holder, Journal, Lease, LeaseLost
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.pace import Pace
+from pipelines.promotion.people import Identity
 from pipelines.promotion.plan import Job, Order, Plan
 from pipelines.promotion.resolve import resolve
 from pipelines.promotion.seam import Aws, code, text
@@ -38,6 +39,7 @@ class Engine:
         self._journal = Journal(aws, endpoint=outputs.endpoint.name, lease_seconds=outputs.promotion.lease_seconds, run=run)
         self._ledger = Ledger(aws, outputs.buckets.ledger.name)
         self._heartbeat_lease: Lease | None = None
+        self._people: dict[str, Any] = {}
 
     def execute(self, order: Order) -> Outcome:
         """Carry the order out, or resume it, or follow the run that is at it.
@@ -49,6 +51,7 @@ class Engine:
         job = resolve(self._aws, self._outputs, self._journal, self._ledger, order, run=self._run_name)
         if isinstance(job, Outcome):
             return job
+        self._people = self._attested(job)
         pace = Pace(self._aws)
         while True:
             known = self._journal.load(job.promotion)
@@ -195,11 +198,36 @@ class Engine:
         cleared = preflight.run(self._aws, self._outputs, candidate, view, self._heartbeat)
         self._journal.record(
             entry,
+            people=self._people,
             probes=[dict(probe) for probe in cleared.probes],
             judged={"gates": cleared.gates, "evaluation": cleared.evaluation},
             candidate={"image": candidate.image, "model_data_url": candidate.model_data_url, "metadata": candidate.metadata},
             **vars(job),
         )
+
+    def _attested(self, job: Job) -> dict[str, Any]:
+        """Who asked and who approved, judged at the first sight of an approved package: whoever edits it later is not who approved it.
+
+        For the same reason an approval that does not count is taken back: the next edit by anybody else would make it look like theirs.
+        """
+        known = self._journal.load(job.promotion)
+        if known is not None and known.facts.get("people"):
+            return dict(known.facts["people"])
+        if job.operation != "release":
+            started_by = (self._aws.execution(self._run_name) or {}).get("CreatedBy")
+            started = Identity.told(started_by, f"DescribePipelineExecution CreatedBy {self._run_name}")
+            asked = approval.People(requesters=(started,) if started else (), approver=None)
+            return asked.document("of the release before", job.requested_by)
+        candidate = self._candidate(job.model_package_arn)
+        if candidate.approval != "Approved":  # preflight says so, beside whatever else is wrong
+            return {}
+        run = self._aws.execution(candidate.generated_by)
+        try:
+            found = approval.people(self._outputs, candidate, run)
+        except PreflightError as error:
+            self._aws.void_approval(candidate.arn, f"void: {error.message}")
+            raise
+        return found.document(self._outputs.promotion.approval, job.requested_by)
 
     def _ask(self, settled: Plan, entry: Entry) -> None:
         self._journal.record(entry, submitting=True, asked_at=self._aws.now)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
 from infra.outputs import EnvironmentOutputs
-from pipelines.promotion import images, render
+from pipelines.promotion import approval, images, render
 from pipelines.promotion.candidate import Candidate, check_evaluation, check_gates, split_s3
 from pipelines.promotion.decisions import IN_PROGRESS, EndpointView
 from pipelines.promotion.seam import Aws, code, text
@@ -136,14 +136,7 @@ def check_package(outputs: EnvironmentOutputs, candidate: Candidate) -> None:
         raise PreflightError(f"the package is {candidate.status}, not Completed", where=where, remedy="Register it again.")
     if candidate.approval != "Approved":
         raise PreflightError(f"the package is {candidate.approval}, not Approved", where=where, remedy="Approve it: `lockstep approve`.")
-    if outputs.promotion.approval == "manual":
-        approver, requester = candidate.metadata.get("approved-by", ""), candidate.metadata.get("requested-by", "")
-        if not approver:
-            raise PreflightError(
-                "it was approved, but nobody put a name to that", where=where, remedy="Approve it with `lockstep approve`."
-            )
-        if approver == requester:
-            raise PreflightError(f"{approver} approved what they had asked for", where=where, remedy="Somebody else must approve it.")
+    approval.check_registered(outputs, candidate)
 
 
 def check_artefact(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, heartbeat: Callable[[], None]) -> None:

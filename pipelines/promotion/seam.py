@@ -204,6 +204,16 @@ class Aws:
     def package(self, arn: str) -> Answer | None:
         return self._found("sagemaker", "describe_model_package", ModelPackageName=arn)
 
+    def execution(self, arn: str) -> Answer | None:
+        """A pipeline's run; None if there is none by that name, or the name is none of a run."""
+        return self._found("sagemaker", "describe_pipeline_execution", PipelineExecutionArn=arn) if ":pipeline/" in arn else None
+
+    def void_approval(self, arn: str, description: str) -> None:
+        self.before("UpdateModelPackage", arn)
+        self._client("sagemaker").update_model_package(
+            ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription=description[:1024]
+        )
+
     def set_package_stage(self, arn: str, *, stage: str, status: str, description: str) -> None:
         self.before("UpdateModelPackage", arn)
         life_cycle = {"Stage": stage, "StageStatus": status, "StageDescription": description[:1024]}

@@ -18,6 +18,7 @@ from tests.infra.rendering import STACKS, Rendered
 STAGING_PROMOTION = "arn:aws:iam::222222222222:role/lockstep-staging-promotion"
 INLINE_LIMIT = 10_240
 KEY = "arn:aws:kms:us-east-1:{account}:key/00000000-0000-0000-0000-000000000000"
+SIGNING = {"NoUnsignedApproval", "ApprovalIsOnesOwn", "RequestIsOnesOwn"}
 DUTIES: tuple[Duty, ...] = get_args(Duty)
 
 
@@ -100,20 +101,20 @@ def test_the_workload_repository_lets_the_next_promotion_pull(sites: dict[str, S
 
 def test_the_package_group_lets_the_next_promotion_read(sites: dict[str, Site]) -> None:
     found = statements(grants.package_group_policy(sites["dev"]))
-    assert set(found) == {"DenyWithoutTls", "NextEnvironmentSeesGroup", "NextEnvironmentReadsPackages"}
+    assert set(found) == {"DenyWithoutTls", *SIGNING, "NextEnvironmentSeesGroup", "NextEnvironmentReadsPackages"}
     packages = found["NextEnvironmentReadsPackages"]
     assert packages["Action"] == ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:ListTags"]
     assert packages["Resource"] == "arn:aws:sagemaker:us-east-1:111111111111:model-package/lockstep-dev-mortgage/*"
 
 
-def test_at_the_end_of_the_chain_there_is_the_tls_deny_alone(sites: dict[str, Site]) -> None:
+def test_at_the_end_of_the_chain_nobody_is_let_in(sites: dict[str, Site]) -> None:
     prod = sites["prod"]
     for purpose in ("data", "artefacts", "capture", "ledger"):
         arn = prod.names.bucket_arn(purpose)
         policy = grants.bucket_policy(prod, purpose)
         assert statements(policy) == {"DenyWithoutTls": tls_deny("s3", [arn, f"{arn}/*"])}
     assert statements(grants.repository_policy(prod, "workload")) == {"DenyWithoutTls": tls_deny("ecr")}
-    assert set(statements(grants.package_group_policy(prod))) == {"DenyWithoutTls"}
+    assert set(statements(grants.package_group_policy(prod))) == {"DenyWithoutTls", *SIGNING}
     assert set(statements(grants.key_policy(prod, "artefacts"))) == {"AccountAdministers"}
 
 
@@ -237,13 +238,37 @@ def test_services_that_assume_roles(sites: dict[str, Site]) -> None:
     }
 
 
-def test_jobs_register_as_approval_says(sites: dict[str, Site]) -> None:
-    def approvals(stack: str) -> Any:
-        register = next(each for each in duties(sites[stack], "jobs") if each["Sid"] == "RegisterCandidates")
-        return register["Condition"]["StringEqualsIfExists"]["sagemaker:ModelApprovalStatus"]
+@pytest.mark.parametrize("duty", ["jobs", "promotion"])
+def test_roles_register_as_approval_says_and_sign_for_nobody(sites: dict[str, Site], duty: Duty) -> None:
+    def registration(stack: str) -> Any:
+        return next(each for each in duties(sites[stack], duty) if each["Sid"] == "RegisterCandidates")["Condition"]
 
-    assert approvals("dev") == ["PendingManualApproval"]
-    assert approvals("staging") == ["Approved", "PendingManualApproval"]
+    unsigned = {f"sagemaker:CustomerMetadataProperties/{key}": "true" for key in grants.SIGNATURES}
+    assert registration("dev")["StringEqualsIfExists"] == {"sagemaker:ModelApprovalStatus": ["PendingManualApproval"]}
+    assert registration("staging")["StringEqualsIfExists"] == {"sagemaker:ModelApprovalStatus": ["Approved", "PendingManualApproval"]}
+    assert registration("dev")["Null"] == registration("staging")["Null"] == unsigned
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_role_approves_whatever_is_attached_to_it(sites: dict[str, Site], stack: str) -> None:
+    rule = statements(boundary_document(sites[stack]))["PeopleApprove"]
+    assert rule["Condition"] == {"StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"}}
+    manual = sites[stack].config.promotion.approval == "manual"
+    assert listed(rule["Action"]) == ["sagemaker:UpdateModelPackage", *(["sagemaker:CreateModelPackage"] if manual else [])]
+    others = [each for duty in DUTIES for each in duties(sites[stack], duty) if "sagemaker:UpdateModelPackage" in listed(each["Action"])]
+    assert [each["Condition"]["StringEqualsIfExists"] for each in others] == [{"sagemaker:ModelApprovalStatus": "Rejected"}]
+
+
+def test_an_approval_is_signed_and_nobody_signs_for_another(sites: dict[str, Site]) -> None:
+    found = statements(grants.package_group_policy(sites["prod"]))
+    assert all(found[sid]["Effect"] == "Deny" and found[sid]["Principal"] == "*" for sid in SIGNING)
+    key = "sagemaker:CustomerMetadataProperties/approval-signed-by"
+    assert found["NoUnsignedApproval"]["Condition"] == {
+        "Null": {key: "true"},
+        "StringEquals": {"sagemaker:ModelApprovalStatus": "Approved"},
+    }
+    assert found["ApprovalIsOnesOwn"]["Condition"] == {"Null": {key: "false"}, "StringNotEquals": {key: "${aws:userid}"}}
+    assert found["ApprovalIsOnesOwn"]["Action"] == ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"]
 
 
 def test_the_s3_endpoint_names_this_chain_s_buckets(rendered: dict[str, Rendered]) -> None:

@@ -28,6 +28,13 @@ def failure(operation: str, message: str, code: str = "ValidationException") -> 
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
+def said_by(session: str, **more: str) -> Answer:
+    """UserContext of a role's session, `<role>/<session>`."""
+    role, _, name = session.partition("/")
+    identity = {"Arn": f"arn:aws:sts::111111111111:assumed-role/{session}", "PrincipalId": f"AROA{role.upper()}:{name}", **more}
+    return {"IamIdentity": identity}
+
+
 class World:
     """The state of the account, and the knobs of a test."""
 
@@ -43,6 +50,7 @@ class World:
             self.alarm_table[name] = {"AlarmName": name, "StateValue": "OK", "ActionsEnabled": True}
         self.objects: dict[tuple[str, str], bytes] = {}
         self.packages: dict[str, Answer] = {}
+        self.runs: dict[str, Answer] = {}
         self.images: dict[str, Answer] = {}
         self.keys_state: dict[str, str] = {}
         self.live = self.outputs.endpoint.bootstrap_config_name
@@ -91,12 +99,15 @@ class World:
             "promotion-id": f"dev-p{version}-1",
             **changes,
         }
+        run = f"arn:aws:sagemaker:us-east-1:{outputs.account_id}:pipeline/{outputs.pipelines.training}/execution/{version}"
         self.packages[arn] = {
             "ModelPackageArn": arn,
             "ModelPackageStatus": "Completed",
             "ModelApprovalStatus": "Approved",
             "InferenceSpecification": {"Containers": [{"Image": image, "ModelDataUrl": f"s3://{bucket}/models/{sha}/model.tar.gz"}]},
             "CustomerMetadataProperties": metadata,
+            "CreatedBy": said_by(f"{outputs.roles.jobs.rpartition('/')[2]}/SageMaker"),
+            "MetadataProperties": {"GeneratedBy": run},
         }
         return arn
 
@@ -333,9 +344,20 @@ class FakeAws(Aws):
         self._done("DescribeModelPackage")
         return found
 
+    def execution(self, arn: str) -> Answer | None:
+        self._done("DescribePipelineExecution")
+        return copy.deepcopy(self.world.runs.get(arn))
+
+    def void_approval(self, arn: str, description: str) -> None:
+        self.before("UpdateModelPackage", arn)
+        package = self.world.packages[arn]
+        package |= {"ModelApprovalStatus": "Rejected", "ApprovalDescription": description, "LastModifiedBy": said_by("promotion/SageMaker")}
+        self._done("UpdateModelPackage")
+
     def set_package_stage(self, arn: str, *, stage: str, status: str, description: str) -> None:
         self.before("UpdateModelPackage", arn)
-        self.world.packages[arn]["ModelLifeCycle"] = {"Stage": stage, "StageStatus": status, "StageDescription": description}
+        life_cycle = {"Stage": stage, "StageStatus": status, "StageDescription": description}
+        self.world.packages[arn] |= {"ModelLifeCycle": life_cycle, "LastModifiedBy": said_by("promotion/SageMaker")}
         self._done("UpdateModelPackage")
 
     def read_object(self, bucket: str, key: str) -> bytes | None:

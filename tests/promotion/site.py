@@ -140,6 +140,7 @@ class Site:
         for name in o.endpoint.alarm_names:
             self.put_alarm(name)
         self.deploy_endpoint()
+        self._registrar = self.cloud.session(o.account_id, o.region, o.roles.jobs).client("sagemaker")
 
     def deploy_endpoint(self) -> None:
         """The endpoint on its bootstrap release, as `pulumi up` makes it, also after it was deleted."""
@@ -186,6 +187,13 @@ class Site:
         self.s3.put_object(Bucket=name, Key=key, Body=body)
         return f"s3://{name}/{key}"
 
+    def person(self, name: str, role: str = "people") -> Any:
+        """A boto3 session of somebody who came in through a role that IAM of the account knows nothing of: a person."""
+        from local.cloud.accounts import role_session
+
+        caller = role_session(f"arn:aws:iam::{self.outputs.account_id}:role/{role}", name)
+        return self.cloud.session_of(self.cloud.accounts.mint(caller, None), self.outputs.region)
+
     def package(self, answer: str, *, fails_on: str = "", approval: str = "Approved", promotion: str = "", **metadata: str) -> str:
         """Register a candidate whose model answers `answer`; returns the package's ARN. Nothing is shared between packages but bytes."""
         o = self.outputs
@@ -211,7 +219,8 @@ class Site:
             **metadata,
         }
         self.put(f"{folder}/probes.json", json.dumps(probes).encode())
-        made = self.sagemaker.create_model_package(
+        # By the role of the jobs, as a training does it.
+        made = self._registrar.create_model_package(
             ModelPackageGroupName=o.model_package_group_name,
             ModelApprovalStatus=approval,
             InferenceSpecification={

@@ -7,6 +7,7 @@ the whole path.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ RELEASED = Outcome(promotion="p", operation="restore", ending="released", endpoi
 
 
 @pytest.fixture(scope="module")
-def place(site: Site) -> promotions.Place:
+def place(site: Site) -> PlaceOf:
     """The site as a command sees it, with a release pipeline whose step says how each operation ended."""
     messages = {
         "release": (exit_message(RELEASED), 0),
@@ -73,11 +74,19 @@ def place(site: Site) -> promotions.Place:
         RoleArn=site.outputs.roles.jobs,
         ClientRequestToken="0" * 32,
     )
-    return promotions.Place(site.outputs, site.session)
+    return PlaceOf(site.outputs, site.person("approver"), site)
+
+
+@dataclass(frozen=True)
+class PlaceOf(promotions.Place):
+    site: Site
+
+    def of(self, person: str) -> PlaceOf:
+        return PlaceOf(self.outputs, self.site.person(person), self.site)
 
 
 @pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, place: promotions.Place) -> None:
+def _here(monkeypatch: pytest.MonkeyPatch, place: PlaceOf) -> None:
     monkeypatch.setattr(promotions, "place", lambda environment: place)
 
 
@@ -137,19 +146,35 @@ def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
         call(invoke, "dev", "--file", "/no/such/file")
 
 
-def test_nobody_approves_what_they_asked_for(site: Site, place: promotions.Place) -> None:
-    site.package("mine", approval="PendingManualApproval", **{"requested-by": promotions.as_metadata(place.caller())})
-    with pytest.raises(PreflightError, match="can't approve it as well"):
+def test_nobody_approves_what_they_asked_for(site: Site, place: PlaceOf) -> None:
+    package = site.package("mine", approval="PendingManualApproval")
+    with pytest.raises(PreflightError, match="nobody signed for that") as raised:
         call(approve, "--env", "dev")
+    assert "signs for having asked" in str(raised.value.remedy)
+    promotions.sign_request(place, package)
+    with pytest.raises(PreflightError, match="approved what they had asked for"):
+        call(approve, "--env", "dev")
+    promotions.sign_request(place.of("somebody-else"), package)  # the first signature stays
+    described = site.sagemaker.describe_model_package(ModelPackageName=package)
+    assert described["CustomerMetadataProperties"]["request-signed-by"] == place.identity().principal_id
 
 
-def test_an_approval_is_signed_and_what_does_not_wait_can_not_be_approved(site: Site, place: promotions.Place) -> None:
+def test_a_session_that_names_nobody_can_not_approve(place: PlaceOf, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    promotions.sign_request(place, site.package("whose", approval="PendingManualApproval"))
+    monkeypatch.setattr(promotions, "place", lambda environment: place.of("botocore-session-1700000000"))
+    with pytest.raises(PreflightError, match="names no person") as raised:
+        call(approve, "--env", "dev")
+    assert "role_session_name" in str(raised.value.remedy)
+
+
+def test_an_approval_is_signed_and_what_does_not_wait_can_not_be_approved(site: Site, place: PlaceOf) -> None:
     package = site.package("theirs", approval="PendingManualApproval")
+    promotions.sign_request(place.of("asker"), package)
     said = json.loads(call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2], "--no-wait", "--json"))
     described = site.sagemaker.describe_model_package(ModelPackageName=package)
     assert described["ModelApprovalStatus"] == "Approved"
-    assert described["CustomerMetadataProperties"]["approved-by"] == said["approved_by"] == promotions.as_metadata(place.caller())
-    assert described["CustomerMetadataProperties"]["requested-by"].endswith("/asker")
+    assert described["CustomerMetadataProperties"]["approval-signed-by"] == described["LastModifiedBy"]["IamIdentity"]["PrincipalId"]
+    assert described["LastModifiedBy"]["IamIdentity"]["Arn"] == said["approved_by"] == place.caller()
     with pytest.raises(ConflictError, match="the package is Approved"):
         call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2])
     with pytest.raises(UsageError, match="has no model package 999"):

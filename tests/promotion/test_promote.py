@@ -33,6 +33,7 @@ class Script:
     evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     release: LockstepError | None = None
     started: list[str] = field(default_factory=list)
+    signed: list[str] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
 
     # -- the part of boto3's sagemaker client that the command reads
@@ -84,6 +85,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(promotions, "run_names", lambda at, pipeline: list(made.admissions))
     monkeypatch.setattr(promotions, "is_going", lambda at, run: False)
     monkeypatch.setattr(promotions, "finished", lambda at, package, promotion: made.evidence.get(promotion))
+    monkeypatch.setattr(promotions, "sign_request", lambda at, package: made.signed.append(package))
     monkeypatch.setattr(datasets, "current", lambda *_: {"uri": "s3://golden", "sha256": "a" * 64})
     monkeypatch.setattr(executions, "start", made.start)
     monkeypatch.setattr(executions, "watch", made.watch)
@@ -136,6 +138,7 @@ def test_a_promotion_whose_watcher_died_is_followed_not_started_again(script: Sc
 def test_a_package_that_waits_for_approval_is_left_to_a_person(script: Script) -> None:
     script.approval = "PendingManualApproval"
     assert call()["state"] == "pending-approval"
+    assert script.signed == [attempt(1)]
 
 
 @pytest.mark.parametrize(

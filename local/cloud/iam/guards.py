@@ -8,15 +8,17 @@ from moto.kms.models import kms_backends
 
 from local.cloud.context import Cloud
 from local.cloud.dispatch.call import Call
-from local.cloud.iam.decisions import admit, context_of, denied
+from local.cloud.iam.decisions import admit, context_of, decide, denied
 from local.cloud.iam.identity import may
 from local.cloud.iam.policy import Principal, Question, Verdict
+from local.cloud.registry.keys import registry_keys
 from local.cloud.s3.access import guard_s3
 
 _ARN = re.compile(r"arn:aws:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<kind>[a-z-]+)/(?P<name>.+)")
 
-# Operations of the registry that other accounts may be let in to, and the member that holds the ARN.
+# Operations of the registry that a group's policy speaks of, and the member that holds the ARN.
 _REGISTRY = {
+    "CreateModelPackage": "ModelPackageGroupName",
     "DescribeModelPackage": "ModelPackageName",
     "DescribeModelPackageGroup": "ModelPackageGroupName",
     "ListModelPackages": "ModelPackageGroupName",
@@ -46,16 +48,22 @@ def guard_ecr(call: Call) -> None:
 
 
 def guard_registry(call: Call) -> None:
-    """A model package or group of another account, named by ARN."""
+    """A model package or group, named by ARN: its group's policy lets other accounts in, and what it denies it denies to its own too."""
     member = _REGISTRY.get(call.operation) if call.service == "sagemaker" else None
-    found = _ARN.fullmatch(str(call.json.get(member, ""))) if member else None
-    if found is None or found["account"] == call.caller.account_id:
+    named = str(call.json.get(member, "")) if member else ""
+    if call.operation == "CreateModelPackage" and named and not named.startswith("arn:"):
+        named = f"arn:aws:sagemaker:{call.region}:{call.caller.account_id}:model-package-group/{named}"
+    found = _ARN.fullmatch(named)
+    if found is None:
         return
     from local.cloud.sagemaker.backend import backends
 
-    resource, name = found[0], found["name"].split("/")[0]
-    group = backends[found["account"]][found["region"]].registry.groups.get(name)
-    admit(call, group.policy if group else None, found["account"], f"sagemaker:{call.operation}", resource, "AccessDeniedException")
+    resource, name, owner = found[0], found["name"].split("/")[0], found["account"]
+    group = backends[owner][found["region"]].registry.groups.get(name)
+    policy, action = group.policy if group else None, f"sagemaker:{call.operation}"
+    keys = registry_keys(call.operation, call.json)
+    if owner != call.caller.account_id or decide(call, policy, owner, action, resource, keys) is Verdict.DENY:
+        admit(call, policy, owner, action, resource, "AccessDeniedException", keys)
 
 
 def guard_kms(call: Call) -> None:

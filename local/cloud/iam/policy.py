@@ -35,10 +35,17 @@ class Principal:
     user_id: str | None = None
     service: str | None = None
     federated: str | None = None
+    source_identity: str | None = None
 
     @classmethod
     def of(cls, caller: Caller) -> Principal:
-        return cls(account_id=caller.account_id, arn=caller.principal_arn, session_arn=caller.arn, user_id=caller.user_id)
+        return cls(
+            account_id=caller.account_id,
+            arn=caller.principal_arn,
+            session_arn=caller.arn,
+            user_id=caller.user_id,
+            source_identity=caller.source_identity,
+        )
 
     def context(self) -> dict[str, str]:
         """The condition keys that describe the principal, in lower case."""
@@ -52,6 +59,8 @@ class Principal:
                 keys["aws:username"] = self.arn.rsplit("/", 1)[-1]
         if self.user_id:
             keys["aws:userid"] = self.user_id
+        if self.source_identity:
+            keys["aws:sourceidentity"] = self.source_identity
         return keys
 
 

@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from local.cloud.aws_errors import not_implemented
 from local.cloud.containers.runtime import runtime_of
-from local.cloud.context import caller
 from local.cloud.jobs.backend import JobOps
 from local.cloud.jobs.checks import check_role
 from local.cloud.jobs.listing import Listing
 from local.cloud.pipelines.definition import parse
 from local.cloud.pipelines.execution import Execution, Order
 from local.cloud.pipelines.pipeline import Pipeline, parameter_values
+from local.cloud.registry.backend import who
 from local.cloud.sagemaker.base import conflict, not_found, validation
 
 
@@ -49,7 +49,7 @@ class PipelineOps(JobOps):
                 tags=list(request.get("Tags") or []),
                 created=now,
                 modified=now,
-                created_by=_caller(),
+                created_by=who(),
             )
         return pipeline
 
@@ -119,7 +119,7 @@ class PipelineOps(JobOps):
                 definition=pipeline.definition,
                 parameters=parameter_values(pipeline.definition.parameters, given),
                 given=given,
-                started_by=_caller(),
+                started_by=who(),
             )
             execution = Execution(self.cloud, order, pipeline.cache, self.job, {"ParallelismConfiguration": pipeline.parallelism, **asked})
             pipeline.executions[execution.arn] = execution
@@ -198,8 +198,3 @@ class PipelineOps(JobOps):
             where = f"s3://{place['Bucket']}/{place['ObjectKey']}"
             raise validation(f"The pipeline definition {where} can't be read: {error.response['Error'].get('Message')}") from error
         return body.decode()
-
-
-def _caller() -> dict[str, Any]:
-    who = caller()
-    return {"IamIdentity": {"Arn": who.arn, "PrincipalId": who.user_id}}

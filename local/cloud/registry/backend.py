@@ -222,7 +222,8 @@ class RegistryOps(TagOps):
 def who() -> dict[str, Any]:
     """CreatedBy and LastModifiedBy of what a role or user does outside of a Studio domain."""
     caller = context.caller()
-    return {"IamIdentity": {"Arn": caller.arn, "PrincipalId": caller.user_id}}
+    source = {"SourceIdentity": caller.source_identity} if caller.source_identity else {}
+    return {"IamIdentity": {"Arn": caller.arn, "PrincipalId": caller.user_id, **source}}
 
 
 def _status(value: str) -> str:

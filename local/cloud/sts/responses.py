@@ -44,10 +44,10 @@ class StsResponse(TokenResponse):
         caller = context.caller()
         if not _may_assume(caller, found["account"], role_arn, self._get_param("ExternalId")):
             raise denied(caller, "sts:AssumeRole", role_arn)
-        made = context.current().accounts.mint(role_session(role_arn, session_name), duration)
-        return ActionResult(
-            {"Credentials": _shape(made), "AssumedRoleUser": {"AssumedRoleId": made.caller.user_id, "Arn": made.caller.arn}}
-        )
+        source = _source_identity(caller, role_arn, self._get_param("SourceIdentity"))
+        made = context.current().accounts.mint(role_session(role_arn, session_name, source_identity=source), duration)
+        answer = {"Credentials": _shape(made), "AssumedRoleUser": {"AssumedRoleId": made.caller.user_id, "Arn": made.caller.arn}}
+        return ActionResult({**answer, "SourceIdentity": source} if source else answer)
 
     def get_session_token(self) -> ActionResult:
         duration = self._get_int_param("DurationSeconds", LONGEST)
@@ -61,6 +61,18 @@ class StsResponse(TokenResponse):
 
     def get_federation_token(self) -> ActionResult:
         raise not_implemented("sts", "GetFederationToken")
+
+
+def _source_identity(caller: Caller, role_arn: str, given: str | None) -> str | None:
+    """Once a session has one, all that come from it keep it; to give one, the role's trust policy must allow it (API reference)."""
+    if given and not _SESSION_NAME.fullmatch(given):
+        raise CloudError(
+            "ValidationError", f"1 validation error detected: Value '{given}' at 'sourceIdentity' failed to satisfy constraint"
+        )
+    kept = caller.source_identity
+    if given and (kept not in (None, given) or not trusts_caller(role_arn, caller, "sts:SetSourceIdentity")):
+        raise denied(caller, "sts:SetSourceIdentity", role_arn)
+    return kept or given
 
 
 def _may_assume(caller: Caller, account: str, role_arn: str, external_id: str | None) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud.context import Cloud
-from tests.cloud.aws import REGION
+from tests.cloud.aws import REGION, Aws
 
 
 @pytest.fixture
@@ -49,6 +50,23 @@ def test_a_new_version_waits_for_approval(sagemaker: Any, account: str) -> None:
     assert found["ModelPackageVersion"] == 1
     assert found["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == "s3://b/m.tar.gz"
     assert found["CreatedBy"]["IamIdentity"]["Arn"] == f"arn:aws:iam::{account}:root"
+
+
+def test_a_source_identity_stays_and_stands_in_what_its_session_makes(cloud: Cloud, account: str) -> None:
+    aws = Aws(account, cloud.session(account, REGION).client)
+    may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": ["sts:AssumeRole"]}]}
+    role = aws("iam").create_role(RoleName="plain", AssumeRolePolicyDocument=json.dumps(may))["Role"]["Arn"]
+    refused(aws("sts").assume_role, "AccessDenied", RoleArn=role, RoleSessionName="me", SourceIdentity="ann")
+    may["Statement"][0]["Action"] += ["sts:SetSourceIdentity"]
+    role = aws("iam").create_role(RoleName="named", AssumeRolePolicyDocument=json.dumps(may))["Role"]["Arn"]
+    answer = aws("sts").assume_role(RoleArn=role, RoleSessionName="me", SourceIdentity="ann")
+    assert answer["SourceIdentity"] == "ann"
+    session = aws.session_of(answer["Credentials"])
+    refused(session("sts").assume_role, "AccessDenied", RoleArn=role, RoleSessionName="me", SourceIdentity="bob")
+    again = aws.session_of(session("sts").assume_role(RoleArn=role, RoleSessionName="again")["Credentials"])
+    again("sagemaker").create_model_package_group(ModelPackageGroupName="by-ann")
+    made = aws("sagemaker").describe_model_package_group(ModelPackageGroupName="by-ann")["CreatedBy"]["IamIdentity"]
+    assert (made["SourceIdentity"], made["PrincipalId"].partition(":")[2]) == ("ann", "again")
 
 
 def test_a_client_token_makes_one_version(sagemaker: Any) -> None:
