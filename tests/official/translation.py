@@ -95,12 +95,15 @@ def _reference(type_: str, name: str, attribute: str) -> str:
     return f"{prefix}ref-{type_}.{name}.{attribute}-fer"
 
 
-Resolve = Callable[[str, str, str], str]
-
-
-def interpolation(type_: str, name: str, attribute: str) -> str:
-    """A reference in Terraform's words."""
-    return f"${{{type_}.{name}.{attribute}}}"
+def substituted(value: Any, value_of: Callable[[str, str, str], str]) -> Any:
+    """Inputs with `value_of(type, name, attribute)` in the place of references."""
+    if isinstance(value, Mapping):
+        return {key: substituted(each, value_of) for key, each in value.items()}
+    if isinstance(value, list):
+        return [substituted(each, value_of) for each in value]
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda found: value_of(found["type"], found["name"], found["attribute"]), value)
+    return value
 
 
 @dataclass
@@ -108,7 +111,6 @@ class Translation:
     """One environment for Terraform. `problems` are inputs that the provider does not know."""
 
     schema: Schema
-    resolve: Resolve = interpolation
     problems: list[str] = field(default_factory=list)
 
     def configuration(self, rendered: Rendered, provider: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +184,7 @@ class Translation:
     def _text(self, value: str) -> str:
         pieces, end = [], 0
         for found in _REFERENCE.finditer(value):
-            pieces += [_literal(value[end : found.start()]), self.resolve(found["type"], found["name"], found["attribute"])]
+            pieces += [_literal(value[end : found.start()]), f"${{{found['type']}.{found['name']}.{found['attribute']}}}"]
             end = found.end()
         return "".join([*pieces, _literal(value[end:])])
 

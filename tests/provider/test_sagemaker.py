@@ -78,6 +78,22 @@ def test_pipelines(door: Door, site: Site) -> None:
     door.gone(held)
 
 
+def test_another_network_of_a_model_passes_as_an_update_and_shows_again(door: Door, site: Site) -> None:
+    """As with the official plugin, which replaces a model only where the network comes or goes."""
+    container = {"image": site.image, "modelDataUrl": "s3://site/model.tar.gz"}
+    network = {"subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    inputs = {"name": "inside", "executionRoleArn": ROLE, "primaryContainer": container, "vpcConfig": network}
+    held = door.up(door.held("aws:sagemaker/model:Model"), inputs)
+    wanted = {**inputs, "vpcConfig": {**network, "securityGroupIds": ["sg-2"]}}
+    assert not door.preview(held, wanted).replaces
+    held = door.up(held, wanted)
+    assert site.sagemaker.describe_model(ModelName="inside")["VpcConfig"]["SecurityGroupIds"] == ["sg-1"]
+    assert not door.preview(held, wanted).empty
+    assert door.preview(held, {key: value for key, value in inputs.items() if key != "vpcConfig"}).replaces == ["vpcConfig"]
+    assert door.preview(held, {**inputs, "primaryContainer": {**container, "image": f"{site.image}0"}}).replaces
+    door.gone(held)
+
+
 def test_an_endpoint_comes_up_changes_and_is_never_reverted_when_ignored(door: Door, site: Site) -> None:
     image = site.image
     data = "s3://site/model.tar.gz"

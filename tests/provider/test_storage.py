@@ -210,6 +210,10 @@ def test_image_repositories(door: Door) -> None:
     rule = {"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5},
             "action": {"type": "expire"}}  # fmt: skip
     lifecycle = door.cycle("aws:ecr/lifecyclePolicy:LifecyclePolicy", {"repository": "workload", "policy": json.dumps({"rules": [rule]})})
+    fewer = {**rule, "selection": {**rule["selection"], "countNumber": 4}}
+    planned = door.preview(lifecycle, {"repository": "workload", "policy": json.dumps({"rules": [fewer]})})
+    assert planned.replaces == ["policy"]
+    assert planned.delete_first
     statement = {"Sid": "pull", "Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": ["ecr:BatchGetImage"]}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     policy = door.cycle("aws:ecr/repositoryPolicy:RepositoryPolicy", {"repository": "workload", "policy": document})

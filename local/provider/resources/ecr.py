@@ -73,8 +73,8 @@ LIFECYCLE_POLICY = ResourceType(
         ),
     ),
     delete=Call("DeleteLifecyclePolicy", {"repositoryName": "$id"}),
-    upsert=True,
-    replace=("repository",),
+    replace=("repository", "policy"),
+    delete_before_replace=True,  # there is one of a repository: the old one's end would be the new one's
     documents=("policy",),
 )
 

@@ -106,6 +106,16 @@ FEATURE_GROUP = ResourceType(
 )
 
 _MODEL = ("executionRoleArn", "enableNetworkIsolation", "primaryContainer", "containers", "vpcConfig", "inferenceExecutionConfig")
+_MODEL_BLOCKS = ("vpcConfig", "inferenceExecutionConfig")
+
+
+def _blocks_that_come_or_go(old: Properties, new: Properties, changed: set[str]) -> set[str]:
+    """A model never changes; but the official plugin replaces it for these two only where one comes or goes.
+
+    A change inside one passes as an update that changes nothing, and shows again in the next preview.
+    """
+    return {name for name in _MODEL_BLOCKS if bool(old.get(name)) != bool(new.get(name))}
+
 
 MODEL = ResourceType(
     token="aws:sagemaker/model:Model",
@@ -121,7 +131,8 @@ MODEL = ResourceType(
         ),
     ),
     delete=Call("DeleteModel", {"ModelName": "$id"}),
-    replace=("name", *_MODEL),
+    replace=("name", *(p for p in _MODEL if p not in _MODEL_BLOCKS)),
+    must_replace=_blocks_that_come_or_go,
     name=AutoName("name", 63),
     defaults={"enableNetworkIsolation": False},
     computed=("inferenceExecutionConfig",),
