@@ -64,7 +64,7 @@ def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim) -> 
     target_image = ImageName.parse(claim.image_uri, "--image-uri")
     _check_all(aws, outputs, source, candidate, claim, source_image, target_image)
     target_uri = _copy_artefact(aws, outputs, candidate, sha256)
-    images.copy(aws, source_image, target_image)
+    images.copy(aws, source_image, target_image, print)
     record = {
         "model_uri": target_uri,
         "artefact_sha256": sha256,

@@ -72,4 +72,15 @@ def _serve(cloud: Cloud, request: HttpRequest, digest: str) -> HttpResponse:
     found = re.fullmatch(r"expires=(\d+)&signature=([0-9a-f]{64})", request.query)
     if found is None or not hmac.compare_digest(_sign(digest, int(found[1])), found[2]) or cloud.clock.unscaled() > int(found[1]):
         return HttpResponse(403, [("Content-Type", "text/plain")], b"the URL is not signed, or has expired\n")
-    return HttpResponse(200, [("Content-Type", "application/octet-stream")], path_of(cloud, digest))
+    path, headers = path_of(cloud, digest), [("Content-Type", "application/octet-stream")]
+    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.header("range"))
+    if asked is None:
+        return HttpResponse(200, headers, path)
+    size = path.stat().st_size
+    first, last = int(asked[1]), min(int(asked[2] or size), size - 1)
+    if first > last:
+        return HttpResponse(416, [("Content-Range", f"bytes */{size}")])
+    with path.open("rb") as stream:
+        stream.seek(first)
+        part = stream.read(last - first + 1)
+    return HttpResponse(206, [*headers, ("Content-Range", f"bytes {first}-{last}/{size}")], part)
