@@ -64,12 +64,13 @@ class Layer:
 class Image:
     """A whole image. `digest` is what a reference `repository@sha256:...` names.
 
-    `blobs`: the layers, lowest first, and the config, in the order in which they should be uploaded.
+    `blobs`: the layers, lowest first, and the config, in the order in which they should be uploaded. `base`: None for the host.
     """
 
     manifest: bytes
     blobs: tuple[Blob, ...]
     labels: Mapping[str, str]
+    base: Base | None = None
 
     @property
     def digest(self) -> str:
@@ -128,7 +129,7 @@ def build(
         }
     )
     blobs = {blob.digest: blob for blob in [*(layer.blob for layer in stack), Blob.of(config)]}  # a base may name a layer twice
-    return Image(manifest=manifest, blobs=tuple(blobs.values()), labels=dict(labels))
+    return Image(manifest=manifest, blobs=tuple(blobs.values()), labels=dict(labels), base=base)
 
 
 def _history(document: Mapping[str, Any], layers: int) -> list[Any]:

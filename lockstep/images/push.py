@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.errors import ConflictError, LockstepError
+from lockstep.images import inspection
 from lockstep.images.image import MANIFEST, Blob, Image
 
 PART = 10 * 1024 * 1024  # UploadLayerPart takes at most 20 MiB
@@ -27,9 +28,13 @@ def push(client: Any, repository: str, image: Image, progress: Callable[[str], N
 
     Raises:
         ConflictError: the tag names other bytes.
+        ConfigError: the base lacks what every image of ours needs.
         LockstepError: the registry answered another digest than the one sent, or a layer of the base can't be read.
     """
     available = _available(client, repository, [blob.digest for blob in image.blobs])
+    if image.base and any(layer.digest not in available for layer in image.base.layers):
+        progress(f"base {image.base.name}")
+        inspection.check(image.base, progress)
     for blob in image.blobs:
         line = f"{blob.digest[:19]}  {blob.size:>11,} bytes"
         if blob.digest in available:

@@ -11,9 +11,9 @@ import tarfile
 from collections.abc import Mapping
 from typing import Any
 
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+CONFIG = "application/vnd.docker.container.image.v1+json"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def push_image(
@@ -62,7 +62,6 @@ def push_image(
             "mediaType": MANIFEST,
             "config": {"mediaType": CONFIG, "digest": _digest(config), "size": len(config)},
             "layers": [{"mediaType": LAYER, "digest": _digest(layer), "size": len(layer)}],
-            "annotations": {"dev.lockstep.base": base},
         },
         sort_keys=True,
     )

@@ -20,6 +20,8 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 REPOSITORY = "library/python"
 TOKEN = "let-me-read"
+GLIBC = {"usr/lib64/ld-linux-x86-64.so.2": b"glibc"}
+PYTHON = {"usr/local/bin/python": b"#!", "usr/local/bin/python3.12": b"#!"}
 
 
 def digest(data: bytes) -> str:
@@ -60,7 +62,7 @@ class Registry:
 
     def image(self, layers: list[bytes] | None = None, *, media_type: str = OCI_LAYER, tag: str = "", **config: Any) -> str:
         """Hold a small Python base (or what `config` makes of it) and return its manifest's digest."""
-        archives = [layer({"usr/local/bin/python": b"#!"}), layer({"etc/os-release": b"x" * 3000})] if layers is None else layers
+        archives = [layer(GLIBC), layer({**PYTHON, "etc/os-release": b"x" * 3000})] if layers is None else layers
         document = {
             "os": "linux",
             "architecture": "amd64",

@@ -156,4 +156,15 @@ def _invalid(message: str) -> CloudError:
     return CloudError("InvalidParameterException", message)
 
 
+def manifest_type(account: str, region: str, repository: str, image_id: dict[str, str]) -> str | None:
+    """The media type of the manifest that an image id (`imageDigest` or `imageTag`) names; None where there is no such image."""
+    if region not in backends[account]:
+        return None
+    held = backends[account][region].repositories.get(repository)
+    for image in held.images if held else []:
+        if image_id.get("imageDigest") == image.get_image_digest() or image_id.get("imageTag") in image.image_tags:
+            return str(image.image_manifest_media_type)
+    return None
+
+
 backends: BackendDict[EcrBackend] = BackendDict(EcrBackend, "ecr")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cloud.aws_errors import not_implemented
+from local.cloud.containers.images import ImageError, ImageReference
+from local.cloud.ecr.backend import manifest_type
 from local.cloud.sagemaker.base import SageMakerBase, validation
 from local.cloud.shape_checks import message, violations
 from local.errors import RoleNotAssumable
@@ -52,6 +54,7 @@ class EndpointOps(SageMakerBase):
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise validation("A container needs an Image or a ModelPackageName.")
         self._check_role(given.get("ExecutionRoleArn"))
+        _check_manifest(container.get("Image"))
         with self.lock:
             arn = self.arn("model", name.lower())
             if name in self._models:
@@ -289,3 +292,16 @@ def _states(config: ConfigRecord, old: EndpointRecord | None = None, retained: s
             state.desired_weight = before.desired_weight
         states[name] = state
     return states
+
+
+def _check_manifest(uri: str | None) -> None:
+    """Models take images with Docker's manifests alone, as users of CreateModel report it; ECR keeps OCI's as well."""
+    try:
+        image = ImageReference.parse(uri or "")
+    except ImageError:
+        return
+    found = manifest_type(image.account, image.region, image.repository, image.image_id)
+    if found is not None and found.startswith("application/vnd.oci."):
+        raise validation(
+            f"Unsupported manifest media type {found} for image {uri}. Ensure that valid manifest media type is used for specified image."
+        )

@@ -292,3 +292,16 @@ def test_tags_follow_a_name_with_capitals(site: Site) -> None:
     ]
     assert arn.endswith(":model/bigmodel")
     assert site.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+
+
+def test_a_model_does_not_take_an_image_with_an_oci_manifest(site: Site) -> None:
+    ecr = site.session.client("ecr")
+    oci = "application/vnd.oci.image.manifest.v1+json"
+    uri, _, digest = site.image.partition("@")
+    held = ecr.batch_get_image(repositoryName="serving", imageIds=[{"imageDigest": digest}])["images"][0]["imageManifest"]
+    manifest = json.dumps({**json.loads(held), "mediaType": oci})
+    put = ecr.put_image(repositoryName="serving", imageManifest=manifest, imageManifestMediaType=oci, imageTag="oci")
+    for image in (f"{uri}:oci", f"{uri}@{put['image']['imageId']['imageDigest']}"):
+        found = error(lambda image=image: site.sagemaker.create_model(ModelName="oci", PrimaryContainer={"Image": image}))  # type: ignore[misc]
+        assert found.response["Error"]["Code"] == "ValidationException"
+        assert f"Unsupported manifest media type {oci} for image {image}" in found.response["Error"]["Message"]
