@@ -252,11 +252,9 @@ def _events(site: Site, keys: KeyArns) -> list[Statement]:
 def _flow_logs(site: Site, keys: KeyArns) -> list[Statement]:
     group = site.names.arn("logs", f"log-group:{site.names.flow_log_group}")
     return [
-        statement(
-            "WriteFlowLogs",
-            ["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [group, f"{group}:*"],
-        )
+        statement("WriteFlowLogs", ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [group, f"{group}:*"]),
+        # It knows no resources: allowed on anything less than all, it is not allowed.
+        statement("FindFlowLogs", ["logs:DescribeLogGroups"]),
     ]
 
 

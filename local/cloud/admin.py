@@ -1,4 +1,4 @@
-"""Pages under /_lockstep/: health, and the clock that rehearsals and tests move. They are no part of AWS."""
+"""Pages under /_lockstep/: health, the clock that rehearsals and tests move, the rights that roles used. They are no part of AWS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ Page = Callable[[HttpRequest], HttpResponse]
 
 
 def admin_pages(cloud: Cloud) -> dict[str, Page]:
-    return {"/_lockstep/clock": lambda request: _clock(cloud, request), "/_lockstep/health": lambda request: _health(cloud)}
+    return {
+        "/_lockstep/clock": lambda request: _clock(cloud, request),
+        "/_lockstep/health": lambda request: _health(cloud),
+        "/_lockstep/rights": lambda request: _json(cloud.rights.describe()),
+    }
 
 
 def _clock(cloud: Cloud, request: HttpRequest) -> HttpResponse:

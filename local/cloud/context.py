@@ -16,6 +16,7 @@ from botocore.loaders import create_loader
 from local.cloud.accounts import Accounts, Caller, Credentials, existing_role, role_session, root_of
 from local.cloud.clock import Clock
 from local.cloud.http import HttpRequest, HttpResponse
+from local.cloud.iam.usage import Rights
 from local.cloud.processes import Processes
 from local.errors import CloudNotRunning, RoleNotAssumable
 
@@ -87,6 +88,7 @@ class Cloud:
         self.enforce_iam = enforce_iam
         self.url = ""
         self.accounts = Accounts(clock)
+        self.rights = Rights()
         self.processes = Processes()
         self.fast_routes: list[tuple[re.Pattern[str], FastHandler]] = []
         self.guards: list[Callable[[Call], None]] = []

@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--speed", type=float, default=1.0, help="cloud seconds a real second")
     parser.add_argument("--clock-offset", type=float, default=0.0, metavar="SECONDS")
-    parser.add_argument("--enforce-iam", action="store_true", help="evaluate identity policies for sagemaker:UpdateEndpoint")
+    parser.add_argument("--enforce-iam", action="store_true", help="evaluate the policies of roles and users on every call")
     options = parser.parse_args(arguments)
     home: Path = options.home.absolute()
     home.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from local.cloud.accounts import credential_scope
 from local.cloud.aws_errors import CloudError
 from local.cloud.http import HttpRequest, HttpResponse
+from local.cloud.iam.rights import check_right
 
 from .capture import Exchange
 from .instance import Broken, Instance, Reply, Unreachable
@@ -55,8 +56,10 @@ class Invoker:
             if scope is None:
                 raise CloudError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
             key, region, _ = scope
-            account = self._cloud.accounts.resolve(key).account_id
-            return self._invoke(account, region, unquote(match.group(1)), request)
+            caller = self._cloud.accounts.resolve(key)
+            name = unquote(match.group(1))
+            check_right(self._cloud, caller, region, "sagemaker:InvokeEndpoint", f"endpoint/{name}")
+            return self._invoke(caller.account_id, region, name, request)
         except CloudError as error:
             return _error(error.status, error.code, {"Message": error.message, "message": error.message})
 

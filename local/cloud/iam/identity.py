@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from moto.iam.models import iam_backends
@@ -22,15 +23,19 @@ class Identity:
     policies: tuple[Document, ...]
     boundary: tuple[Document, ...] | None
 
+    def sides(self, question: Question) -> tuple[Verdict, Verdict]:
+        """What the policies say, and what the boundary says; where there is none, it allows."""
+        own = evaluate(self.policies, question, identity=True)
+        return own, Verdict.ALLOW if self.boundary is None else evaluate(self.boundary, question, identity=True)
+
     def verdict(
         self, question: Question, extra: Iterable[Document] = (), boundary: Iterable[Document] | None = None
     ) -> tuple[Verdict, bool | None]:
         """The decision, and whether the boundary (if any) allows. A deny in either denies; both must allow."""
-        own = evaluate([*self.policies, *extra], question, identity=True)
         bound = tuple(boundary) if boundary is not None else self.boundary
+        own, limit = Identity((*self.policies, *extra), bound).sides(question)
         if bound is None:
             return own, None
-        limit = evaluate(bound, question, identity=True)
         if Verdict.DENY in (own, limit):
             return Verdict.DENY, limit is Verdict.ALLOW
         return (own if limit is Verdict.ALLOW else Verdict.SILENT), limit is Verdict.ALLOW
@@ -52,12 +57,9 @@ def identity_of(arn: str) -> Identity | None:
     return Identity(tuple(documents), None)
 
 
-def may(caller: Caller, question: Question) -> Verdict:
-    """Whether a caller's own policies allow. An account's root, and a role that IAM does not keep, are administrators."""
-    if caller.is_root:
-        return Verdict.ALLOW
-    identity = identity_of(caller.principal_arn)
-    return Verdict.ALLOW if identity is None else identity.verdict(question)[0]
+def enforced(caller: Caller) -> Identity | None:
+    """The policies that bind a caller; None for who is an administrator: an account's root, and a role that IAM does not keep."""
+    return None if caller.is_root else identity_of(caller.principal_arn)
 
 
 def _user(arn: str) -> Any:
@@ -77,4 +79,10 @@ def _managed(arn: str, account: str) -> Document:
 
 
 def _parsed(text: Any) -> Document:
-    return json.loads(text) if isinstance(text, str) else dict(text)
+    return _of_text(text) if isinstance(text, str) else dict(text)
+
+
+@lru_cache(maxsize=1024)
+def _of_text(text: str) -> Document:
+    """Policies are read on every call, and seldom change. Nobody may change what this gives."""
+    return dict(json.loads(text))

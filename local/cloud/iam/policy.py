@@ -74,16 +74,19 @@ class Question:
     context: Context = field(default_factory=dict)
 
 
-def evaluate(documents: Iterable[Mapping[str, Any]], question: Question, *, identity: bool = False, trust: bool = False) -> Verdict:
+def evaluate(
+    documents: Iterable[Mapping[str, Any]], question: Question, *, identity: bool = False, trust: bool = False, accounts: bool = True
+) -> Verdict:
     """What the documents together say.
 
-    `identity`: they are policies of the principal itself, which name no principal; `trust`: a role's trust policy, which names no resource.
+    `identity`: they are policies of the principal itself, which name no principal; `trust`: a role's trust policy, which names no resource;
+    `accounts`: whether a policy that names an account speaks of its principals, or (False) leaves them to policies of their own.
     """
     verdict = Verdict.SILENT
     for document in documents:
         variables = document.get("Version") == "2012-10-17"
         for statement in _list(document.get("Statement", [])):
-            if not _applies(statement, question, variables, identity, trust):
+            if not _applies(statement, question, variables, identity, trust, accounts):
                 continue
             if statement.get("Effect") == "Deny":
                 return Verdict.DENY
@@ -91,40 +94,40 @@ def evaluate(documents: Iterable[Mapping[str, Any]], question: Question, *, iden
     return verdict
 
 
-def _applies(statement: Mapping[str, Any], question: Question, variables: bool, identity: bool, trust: bool) -> bool:
+def _applies(statement: Mapping[str, Any], question: Question, variables: bool, identity: bool, trust: bool, accounts: bool = True) -> bool:
     return (
-        (identity or _principal_matches(statement, question.principal))
+        (identity or _principal_matches(statement, question.principal, accounts))
         and _action_matches(statement, question.action)
         and (trust or _resource_matches(statement, question, variables))
         and holds(statement.get("Condition", {}), question.context, variables)
     )
 
 
-def _principal_matches(statement: Mapping[str, Any], principal: Principal) -> bool:
+def _principal_matches(statement: Mapping[str, Any], principal: Principal, accounts: bool) -> bool:
     if "NotPrincipal" in statement:
-        return not _named(statement["NotPrincipal"], principal)
-    return "Principal" in statement and _named(statement["Principal"], principal)
+        return not _named(statement["NotPrincipal"], principal, True)
+    return "Principal" in statement and _named(statement["Principal"], principal, accounts)
 
 
-def _named(names: Any, principal: Principal) -> bool:
+def _named(names: Any, principal: Principal, accounts: bool) -> bool:
     if names == "*":
         return True
     if not isinstance(names, Mapping):
         return False
-    if any(_aws_name_matches(name, principal) for name in _list(names.get("AWS", []))):
+    if any(_aws_name_matches(name, principal, accounts) for name in _list(names.get("AWS", []))):
         return True
     if principal.service and principal.service in _list(names.get("Service", [])):
         return True
     return bool(principal.federated and principal.federated in _list(names.get("Federated", [])))
 
 
-def _aws_name_matches(name: str, principal: Principal) -> bool:
+def _aws_name_matches(name: str, principal: Principal, accounts: bool) -> bool:
     if name == "*":
         return principal.service is None
     if principal.account_id is None:
         return False
     if name in (principal.account_id, f"arn:aws:iam::{principal.account_id}:root"):
-        return True
+        return accounts or principal.arn == f"arn:aws:iam::{principal.account_id}:root"
     return name in (principal.arn, principal.session_arn)
 
 

@@ -1,48 +1,76 @@
-"""Who may do what in a bucket: its policy, conditions included, and the policy of the key that an object is encrypted under."""
+"""What a request to S3 needs: actions on bucket and objects, and the use of the key that an object is encrypted under."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from moto.kms.models import kms_backends
-from moto.s3.models import FakeBucket, s3_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker, s3_backends
 
 from local.cloud.aws_errors import CloudError
 from local.cloud.dispatch.call import Call
-from local.cloud.iam.decisions import admit, decide, denied
-from local.cloud.iam.policy import Verdict
+from local.cloud.iam.keys import Keys
+from local.cloud.iam.kms import key_need
+from local.cloud.iam.needs import Need
 from local.cloud.s3.actions import action_of
 
 # The owner's root can always mend a policy that locks everybody out.
 _MENDING = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 _READS = {"GetObject", "HeadObject", "GetObjectAttributes", "SelectObjectContent"}
-_WRITES = {"PutObject", "CopyObject", "CreateMultipartUpload"}
+_WRITES: dict[str, tuple[str, ...]] = {
+    "PutObject": ("kms:GenerateDataKey",),
+    "CopyObject": ("kms:GenerateDataKey",),
+    "CreateMultipartUpload": ("kms:GenerateDataKey", "kms:Decrypt"),  # S3 reads the parts again to join them
+}
 _KEY_ARN = re.compile(r"arn:aws:kms:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):key/(?P<id>.+)")
+# Headers of a write that need an action of their own.
+_WITH_HEADER = {
+    "x-amz-acl": "s3:PutObjectAcl",
+    "x-amz-bypass-governance-retention": "s3:BypassGovernanceRetention",
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
+    "x-amz-object-lock-retain-until-date": "s3:PutObjectRetention",
+    "x-amz-tagging": "s3:PutObjectTagging",
+}
 
 
-def guard_s3(call: Call) -> None:
-    """Apply bucket policies to a call, and move it into the account of the bucket."""
-    if call.service != "s3":
-        return
+def s3_needs(call: Call) -> list[Need]:
+    """The needs of a request. Of a bucket that is not there, none: its own handler says so."""
     name, key = _place(call)
+    action = action_of(call.operation, "versionId" in call.form)
+    if not name or call.operation == "CreateBucket":
+        return [Need(action, f"arn:aws:s3:::{name}" if name else "*", call.caller.account_id, _keys(call))]
     bucket = find_bucket(name)
-    if bucket is None or call.operation == "CreateBucket":
-        return
+    if bucket is None:
+        return []
     owner = bucket.account_id
     expected = call.http.header("x-amz-expected-bucket-owner")
     if expected and expected != owner:
         raise CloudError("AccessDenied", "Access Denied", 403)
-    action = action_of(call.operation, "versionId" in call.form)
     resource = f"arn:aws:s3:::{name}" + (f"/{key}" if key else "/*" if call.operation == "DeleteObjects" else "")
-    if not (action in _MENDING and call.caller.is_root and call.caller.account_id == owner):
-        admit(call, bucket.policy, owner, action, resource, "AccessDenied", _keys(call))
+    mending = action in _MENDING and call.caller.is_root and call.caller.account_id == owner
+    found = [Need(action, resource, owner, _keys(call), None if mending else bucket.policy)]
+    if key:
+        found += [
+            Need(more, resource, owner, _keys(call), bucket.policy) for header, more in _WITH_HEADER.items() if call.http.header(header)
+        ]
     if call.http.header("x-amz-copy-source"):
-        _admit_source(call)
-    if call.caller.account_id != owner:
-        _admit_key(call, bucket, key)
-    call.act_in(owner)
+        found += _source(call)
+    return found + list(_key_needs(call, bucket, key))
+
+
+def absence_need(call: Call) -> Need | None:
+    """What a reader needs to be told that there is no such object; without it, S3 denies access. None where the object is there."""
+    name, key = _place(call)
+    bucket = find_bucket(name)
+    if call.operation not in _READS or bucket is None or "versionId" in call.form or not key:
+        return None
+    held = bucket.keys.get(key)
+    if held is not None and not isinstance(held, FakeDeleteMarker):
+        return None
+    return Need("s3:ListBucket", f"arn:aws:s3:::{name}", bucket.account_id, {}, bucket.policy)
 
 
 def find_bucket(name: str) -> FakeBucket | None:
@@ -58,14 +86,14 @@ def _place(call: Call) -> tuple[str, str]:
     return unquote(bucket), unquote(key)
 
 
-def _keys(call: Call) -> dict[str, str]:
+def _keys(call: Call) -> Keys:
     """The condition keys of S3 that a request carries."""
-    keys = {"s3:tlsversion": "1.3", "s3:authtype": "REST-HEADER"}
+    keys: Keys = {"s3:tlsversion": "1.3", "s3:authtype": "REST-HEADER"}
     for header, value in call.http.headers:
         lower = header.lower()
         if lower.startswith("x-amz-") and not lower.startswith("x-amz-meta-"):
             keys[f"s3:{lower}"] = value
-    if "x-amz-object-lock-mode" in {header.lower() for header, _ in call.http.headers}:
+    if call.http.header("x-amz-object-lock-mode"):
         keys["s3:object-lock-mode"] = call.http.header("x-amz-object-lock-mode")
     for parameter, name in (
         ("prefix", "s3:prefix"),
@@ -78,35 +106,31 @@ def _keys(call: Call) -> dict[str, str]:
     return keys
 
 
-def _admit_source(call: Call) -> None:
+def _source(call: Call) -> list[Need]:
     """A copy reads its source: the source bucket's policy has its say, and the key's."""
-    source = unquote(call.http.header("x-amz-copy-source")).split("?versionId=")[0].removeprefix("/")
-    name, _, key = source.partition("/")
+    place, _, version = unquote(call.http.header("x-amz-copy-source")).removeprefix("/").partition("?versionId=")
+    name, _, key = place.partition("/")
     bucket = find_bucket(name)
     if bucket is None:
-        return
-    account = call.account
-    admit(
-        call, bucket.policy, bucket.account_id, action_of("GetObject", "versionId=" in source), f"arn:aws:s3:::{name}/{key}", "AccessDenied"
-    )
-    if bucket.account_id != call.caller.account_id:
-        _decrypt(call, _key_of(bucket, key), "kms:Decrypt")
-    call.act_in(account)
+        return []
+    read = Need(action_of("GetObject", bool(version)), f"arn:aws:s3:::{place}", bucket.account_id, {}, bucket.policy)
+    return [read, *_use_of(call, bucket, _key_of(bucket, key), ("kms:Decrypt",))]
 
 
-def _admit_key(call: Call, bucket: FakeBucket, key: str) -> None:
+def _key_needs(call: Call, bucket: FakeBucket, key: str) -> Iterator[Need]:
     if call.operation in _READS:
-        _decrypt(call, _key_of(bucket, key), "kms:Decrypt")
+        yield from _use_of(call, bucket, _key_of(bucket, key), ("kms:Decrypt",))
     elif call.operation in _WRITES:
         algorithm = call.http.header("x-amz-server-side-encryption")
         chosen = call.http.header("x-amz-server-side-encryption-aws-kms-key-id") if algorithm.startswith("aws:kms") else ""
-        _decrypt(call, chosen or ("" if algorithm == "AES256" else _default_key(bucket)), "kms:GenerateDataKey")
+        key_id = chosen or ("" if algorithm == "AES256" else _default_key(bucket))
+        yield from _use_of(call, bucket, key_id, _WRITES[call.operation])
 
 
 def _key_of(bucket: FakeBucket, key: str) -> str:
     """The key that an object lies under; "" for none, or for S3's own."""
     held = bucket.keys.get(key)
-    if held is None:
+    if held is None or isinstance(held, FakeDeleteMarker):
         return ""
     if held.encryption:
         return str(held.kms_key_id or _default_key(bucket) or "alias/aws/s3") if str(held.encryption).startswith("aws:kms") else ""
@@ -124,12 +148,17 @@ def _default_key(bucket: FakeBucket) -> str:
     return ""
 
 
-def _decrypt(call: Call, key_id: str, action: str) -> None:
-    """A caller from another account needs the key's policy too; AWS's own key is never shared."""
-    if not key_id:
+def _use_of(call: Call, bucket: FakeBucket, key_id: str, actions: tuple[str, ...]) -> Iterator[Need]:
+    """The use of a key by S3 for the caller. AWS's own key serves the bucket's account, without being asked, and no other."""
+    caller = call.caller.account_id
+    if not key_id or (key_id == "alias/aws/s3" and caller == bucket.account_id):
         return
     found = _KEY_ARN.fullmatch(key_id)
     key = kms_backends[found["account"]][found["region"]].keys.get(found["id"]) if found else None
-    extra = {"kms:viaservice": f"s3.{call.region}.amazonaws.com", "kms:calleraccount": call.caller.account_id}
-    if key is None or found is None or decide(call, key.policy, found["account"], action, key_id, extra) is not Verdict.ALLOW:
-        raise denied(call.caller, action, key_id, "AccessDenied", f"because no resource-based policy allows the {action} action")
+    if key is None and caller == bucket.account_id:
+        return
+    for action in actions:
+        if key is None:
+            yield Need(action, key_id, bucket.account_id)
+        else:
+            yield key_need(action, key, caller, via=f"s3.{call.region}.amazonaws.com")

@@ -43,6 +43,12 @@ _ACTIONS = {
     "DeleteBucketCors": "PutBucketCORS",
     "PutBucketCors": "PutBucketCORS",
     "GetBucketCors": "GetBucketCORS",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
+    **{
+        f"{verb}Bucket{kind}Configuration{plural}": f"{'Put' if verb == 'Delete' else 'Get' if verb == 'List' else verb}{kind}Configuration"
+        for kind in ("Analytics", "IntelligentTiering", "Inventory", "Metrics")
+        for verb, plural in (("Delete", ""), ("Get", ""), ("List", "s"), ("Put", ""))
+    },
 }
 
 _VERSIONED = {

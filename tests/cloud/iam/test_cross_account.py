@@ -89,7 +89,7 @@ def refused(call: Any, code: str, **arguments: Any) -> str:
 def test_nothing_is_shared_by_itself(two: Two) -> None:
     message = refused(two.role.client("s3").get_object, "AccessDenied", Bucket="models", Key="models/a")
     assert f"User: arn:aws:sts::{OTHER}:assumed-role/promotion/SageMaker is not authorized to perform: s3:GetObject" in message
-    assert "arn:aws:s3:::models/models/a because no resource-based policy allows" in message
+    assert '"arn:aws:s3:::models/models/a" because no resource-based policy allows' in message
 
 
 def test_a_bucket_lets_in_whom_and_what_its_policy_names(two: Two) -> None:
