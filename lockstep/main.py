@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "restore": ("lockstep.commands.restore", "Put the ledger's last release back on an endpoint that was recreated."),
     "rollback": ("lockstep.commands.rollback", "Release the model that served before."),
-    "status": ("lockstep.commands.status", "Show what serves in each environment, since when, and what is under way."),
+    "status": ("lockstep.commands.status", "Show what serves in each environment, since when, what is under way, and what was refused."),
     "invoke": ("lockstep.commands.invoke", "Send a request to an environment's endpoint."),
     "demo": ("lockstep.commands.demo", "Run the whole path on the embedded cloud: three environments, one model, two promotions."),
 }

@@ -13,6 +13,9 @@ from lockstep.context import Json, console, emit, stack, stacks_folder
 if TYPE_CHECKING:
     from lockstep.promotions import Place
 
+REFUSALS = 5
+"""How many of the latest refusals are shown of each environment."""
+
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -21,7 +24,9 @@ def status(
     environment: Annotated[str, typer.Argument(metavar="[ENV]", help="An environment; left out, all that have a stack file.")] = "",
     json_: Json = False,
 ) -> None:
-    """Show what serves in each environment, since when, and what is under way.
+    """Show what serves in each environment, since when, what is under way, and what was refused.
+
+    Of each environment the latest refusals are shown: which candidate, at which step, why, and who had asked.
 
     \b
     Example: lockstep status
@@ -50,6 +55,7 @@ def status(
 def describe(at: Place) -> dict[str, Any]:
     """One environment's row: what AWS and the ledger say now."""
     from pipelines import registry
+    from pipelines.promotion import refusals
     from pipelines.promotion.decisions import is_live
     from pipelines.promotion.journal import Journal
     from pipelines.promotion.resources import view_of
@@ -81,6 +87,7 @@ def describe(at: Place) -> dict[str, Any]:
         "pending": view.pending_config if view else None,
         "last_promotion": holder.promotion if holder else None,
         "last_outcome": _outcome(holder.finished, entry.outcome if entry else None) if holder else None,
+        "refusals": refusals.newest(aws, outputs.buckets.ledger.name, REFUSALS),
         "under_way": holder.run if holder and not holder.finished else None,
     }
 
@@ -112,3 +119,15 @@ def _table(rows: list[dict[str, Any]]) -> None:
             last,
         )
     console.print(table)
+    for row in rows:
+        for refused in row.get("refusals", ()):
+            console.print(_refusal(row["environment"], refused))
+
+
+def _refusal(environment: str, refused: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(refused["at"], UTC).isoformat(timespec="seconds")
+    package = refused.get("source_model_package_arn") or refused.get("model_package_arn") or "nothing known"
+    people = ", ".join(who.get("arn") or who["principal_id"] for who in refused["requested_by"])
+    claimed = f"{refused['requested_by_claimed']} (claimed)" if refused["requested_by_claimed"] else "nobody known"
+    what = f"{refused['step']}: {refused['message']}"
+    return f"\n{environment} refused {package}\n  {at}, {what}\n  asked by {people or claimed}; {refused['evidence']}"

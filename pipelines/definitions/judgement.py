@@ -43,6 +43,7 @@ def judgement(
     role: str,
     record_uri: Any | None,
     arguments: Sequence[Any],
+    asked: Sequence[Any] = (),
     recorder: PipelineSession,
 ) -> list[Any]:
     """Steps Gates, GatesPassed, Register and GatesRefused.
@@ -52,8 +53,10 @@ def judgement(
         role: token name of the role under which gates and registration run.
         record_uri: where a verified candidate's record lies (admit), or None (training: arguments say it all).
         arguments: passed on to the register job.
+        asked: passed on to the gates job, which writes a refused promotion into the ledger; empty in training.
     """
     verdict = PropertyFile(name="Verdict", output_name="gates", path="gates.json")
+    record = {"record": record_uri} if record_uri is not None else {}
     gates = processing(
         "Gates",
         module="pipelines.jobs.gates",
@@ -63,8 +66,10 @@ def judgement(
             "candidate": output_uri(candidate, "evaluation"),
             "champion": output_uri(champion, "evaluation"),
             "environment": uri_token("outputs_uri"),
+            **record,
         },
         outputs=["gates"],
+        arguments=asked,
         isolated=False,
         recorder=recorder,
         property_files=[verdict],
@@ -73,9 +78,8 @@ def judgement(
         "gates": output_uri(gates, "gates"),
         "candidate": output_uri(candidate, "evaluation"),
         "environment": uri_token("outputs_uri"),
+        **record,
     }
-    if record_uri is not None:
-        inputs["record"] = record_uri
     register = processing(
         "Register",
         module="pipelines.jobs.register",

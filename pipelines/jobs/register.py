@@ -20,6 +20,9 @@ from infra.errors import GateRefused, IntegrityError
 from infra.outputs import EnvironmentOutputs
 from pipelines import registry
 from pipelines.jobs.place import environment_outputs, input_folder, leave_message, output_folder, read_json, run_processing, write_json
+from pipelines.promotion import refusals
+from pipelines.promotion.refusals import Asked
+from pipelines.promotion.seam import Aws
 from pipelines.registry import Approval, CandidateRecord
 
 
@@ -28,6 +31,17 @@ def main(arguments: Sequence[str] | None = None, session: Any = None) -> None:
     options = _options(arguments)
     outputs = environment_outputs()
     used = session or boto3.Session(region_name=outputs.region)
+    if not options.promotion_id:
+        _register(options, outputs, used)
+        return
+    aws = Aws(used, table=outputs.promotion.journal_table_name)
+    asked = Asked(promotion=options.promotion_id, execution=options.execution_arn, claimed=options.requested_by)
+    facts = {key: value for key, value in _verified().items() if key != "metadata"}
+    with refusals.recorded(aws, outputs, asked, "Register", facts):
+        _register(options, outputs, used)
+
+
+def _register(options: argparse.Namespace, outputs: EnvironmentOutputs, used: Any) -> None:
     s3 = used.client("s3")
     record = _record(options, outputs)
     _place_artefact(s3, options.model_uri or _verified()["model_uri"], record, outputs)

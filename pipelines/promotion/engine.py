@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError
 from infra.outputs import EnvironmentOutputs
-from pipelines.promotion import approval, cleanup, plan, preflight, resources
+from pipelines.promotion import approval, cleanup, plan, preflight, refusals, resources
 from pipelines.promotion.candidate import Candidate
 from pipelines.promotion.conclusion import conclude
 from pipelines.promotion.decisions import EndpointView, Step, next_step
@@ -24,6 +24,7 @@ from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.pace import Pace
 from pipelines.promotion.people import Identity
 from pipelines.promotion.plan import Job, Order, Plan
+from pipelines.promotion.refusals import Asked
 from pipelines.promotion.resolve import resolve
 from pipelines.promotion.seam import Aws, code, text
 
@@ -40,6 +41,7 @@ class Engine:
         self._ledger = Ledger(aws, outputs.buckets.ledger.name)
         self._heartbeat_lease: Lease | None = None
         self._people: dict[str, Any] = {}
+        self._refused: dict[str, Any] = {}
 
     def execute(self, order: Order) -> Outcome:
         """Carry the order out, or resume it, or follow the run that is at it.
@@ -51,7 +53,13 @@ class Engine:
         job = resolve(self._aws, self._outputs, self._journal, self._ledger, order, run=self._run_name)
         if isinstance(job, Outcome):
             return job
-        self._people = self._attested(job)
+        asked = Asked(promotion=job.promotion, execution=self._run_name, claimed=job.requested_by)
+        self._refused = {"operation": job.operation, "model_package_arn": job.model_package_arn}
+        with refusals.recorded(self._aws, self._outputs, asked, "Release", self._refused):
+            self._people = self._attested(job)
+            return self._execute(job)
+
+    def _execute(self, job: Job) -> Outcome:
         pace = Pace(self._aws)
         while True:
             known = self._journal.load(job.promotion)
@@ -189,7 +197,9 @@ class Engine:
         described = self._aws.package(arn)
         if described is None:
             raise PreflightError("there is no such model package", where=arn, remedy="`lockstep models` lists those that there are.")
-        return Candidate.parse(described)
+        candidate = Candidate.parse(described)
+        self._refused |= refusals.about(candidate)
+        return candidate
 
     def _clear(self, candidate: Candidate, view: EndpointView, entry: Entry, job: Job) -> None:
         """Preflight, and what it found goes into the journal for the evidence."""

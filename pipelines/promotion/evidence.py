@@ -1,6 +1,7 @@
 """The ledger: what went live, when, and on what evidence. Its objects are locked; each is written once.
 
 promotions/<promotion id>/evidence.json        one for each promotion that touched the endpoint, however it ended
+refusals/<promotion id>/<step>-<digest>.json   see `pipelines.promotion.refusals`
 releases/<number, 8 digits>-<promotion id>.json   one for each release that went live, numbered from 1
 """
 

@@ -251,6 +251,12 @@ class Aws:
         pages = self._client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
+    def newest_keys(self, bucket: str, prefix: str, count: int) -> list[str]:
+        """Keys of the objects written last, newest first."""
+        pages = self._client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        entries = sorted(((entry["LastModified"], entry["Key"]) for page in pages for entry in page.get("Contents", [])), reverse=True)
+        return [key for _, key in entries[:count]]
+
     def has_object_lock(self, bucket: str) -> bool:
         try:
             answer = self._client("s3").get_object_lock_configuration(Bucket=bucket)

@@ -24,10 +24,11 @@ from infra.errors import ConfigError, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs, PromotionSource
 from pipelines.jobs import champion
 from pipelines.jobs.place import environment_outputs, output_folder, run_processing, write_json
-from pipelines.promotion import images, preflight, resources
+from pipelines.promotion import images, preflight, refusals, resources
 from pipelines.promotion.candidate import Candidate, ImageName, check_evaluation, check_gates, split_s3
 from pipelines.promotion.evidence import check_released, evidence_key
 from pipelines.promotion.journal import Journal
+from pipelines.promotion.refusals import Asked
 from pipelines.promotion.seam import Aws
 
 _CHUNK = 1 << 20
@@ -44,13 +45,21 @@ class Claim:
     golden_sha256: str
 
 
-def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim) -> tuple[dict[str, Any], dict[str, str]]:
-    """Check, copy, and say what was copied: the records `candidate.json` and `champion.json`.
+def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim, asked: Asked) -> tuple[dict[str, Any], dict[str, str]]:
+    """Check, copy, and say what was copied: the records `candidate.json` and `champion.json`. A refusal goes into the ledger.
 
     Raises:
         PreflightError, IntegrityError, ConflictError: with all that is wrong; nothing was copied.
     """
     aws = Aws(session, table=outputs.promotion.journal_table_name)
+    facts: dict[str, Any] = {"source_model_package_arn": claim.source_model_package_arn, "claim": vars(claim)}
+    with refusals.recorded(aws, outputs, asked, "Verify", facts):
+        record = _admitted(aws, outputs, claim, facts)
+        target = {"candidate_image": claim.image_uri, "candidate_model_uri": record["model_uri"]}
+        return record, champion.determine(session, outputs, **target)
+
+
+def _admitted(aws: Aws, outputs: EnvironmentOutputs, claim: Claim, facts: dict[str, Any]) -> dict[str, Any]:
     source = outputs.promotion.source
     if source is None:
         raise ConfigError(
@@ -59,13 +68,14 @@ def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim) -> 
             remedy="Name its source in the stack file.",
         )
     candidate = _source_package(aws, source, claim)
+    facts |= {key: value for key, value in refusals.about(candidate).items() if key.endswith(("sha256", "digest"))}
     sha256 = candidate.digest("artefact-sha256")
     source_image = candidate.image_name
     target_image = ImageName.parse(claim.image_uri, "--image-uri")
     _check_all(aws, outputs, source, candidate, claim, source_image, target_image)
     target_uri = _copy_artefact(aws, outputs, candidate, sha256)
     images.copy(aws, source_image, target_image, print)
-    record = {
+    return {
         "model_uri": target_uri,
         "artefact_sha256": sha256,
         "image": claim.image_uri,
@@ -76,8 +86,6 @@ def admit(session: boto3.Session, outputs: EnvironmentOutputs, claim: Claim) -> 
         "golden_sha256": claim.golden_sha256,
         "metadata": candidate.metadata,
     }
-    standing = champion.determine(session, outputs, candidate_image=claim.image_uri, candidate_model_uri=target_uri)
-    return record, standing
 
 
 def _source_package(aws: Aws, source: PromotionSource, claim: Claim) -> Candidate:
@@ -236,13 +244,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("source-model-package-arn", "source-image-uri", "image-uri", "golden-uri", "golden-sha256"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--promotion-id", required=True)
-    parser.add_argument("--requested-by", required=True)
+    for name in ("promotion-id", "requested-by", "execution-arn"):
+        parser.add_argument(f"--{name}", required=True)
     options = vars(parser.parse_args(arguments))
-    promotion = options.pop("promotion_id")
-    requested_by = options.pop("requested_by")
+    promotion, requested_by = options.pop("promotion_id"), options.pop("requested_by")
+    asked = Asked(promotion=promotion, execution=options.pop("execution_arn"), claimed=requested_by)
     outputs = environment_outputs()
-    record, standing = admit(boto3.Session(region_name=outputs.region), outputs, Claim(**options))
+    record, standing = admit(boto3.Session(region_name=outputs.region), outputs, Claim(**options), asked)
     write_json(output_folder("candidate") / "candidate.json", {**record, "promotion_id": promotion, "requested_by": requested_by})
     write_json(output_folder("champion") / "champion.json", standing)
     print(f"verified {record['source_model_package_arn']}; it stands against {standing['kind']} {standing['model_package_arn']}")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
+from infra.outputs import EnvironmentOutputs
+from pipelines.jobs import gates
+from pipelines.promotion import verify
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.journal import Journal, Lease
 from pipelines.promotion.plan import Order
+from pipelines.promotion.refusals import Asked
 from pipelines.promotion.seam import Aws
-from pipelines.promotion.verify import Claim, admit
+from pipelines.promotion.verify import Claim
 from tests.promotion.conftest import SPEED
 from tests.promotion.site import Site
 
@@ -89,6 +95,10 @@ def role_of(prod: Site) -> Any:
     return prod.cloud.session(prod.outputs.account_id, "us-east-1", prod.outputs.roles.promotion)
 
 
+def admit(session: Any, outputs: EnvironmentOutputs, asked: Claim, promotion: str = "prod-x-1") -> tuple[dict[str, Any], dict[str, str]]:
+    return verify.admit(session, outputs, asked, Asked(promotion=promotion, execution="no run", claimed="ann"))
+
+
 def test_a_released_package_is_verified_and_copied_by_digest(chain: tuple[Site, Site]) -> None:
     staging, prod = chain
     package = released(staging, "good")
@@ -135,9 +145,17 @@ def test_what_may_not_come_in_is_refused_and_nothing_is_copied(
     staging, prod = chain
     package = spoil(staging, released(staging, spoil.__name__))
     before = prod.s3.list_objects_v2(Bucket=prod.outputs.buckets.artefacts.name)["KeyCount"]
-    with pytest.raises(error, match=words):
-        admit(role_of(prod), prod.outputs, claim(staging, prod, package))
+    promotion = f"prod-{spoil.__name__.strip('_')}-1"
+    for _ in range(2):  # a step that the service runs again refuses again, and that is one entry
+        with pytest.raises(error, match=words):
+            admit(role_of(prod), prod.outputs, claim(staging, prod, package), promotion)
     assert prod.s3.list_objects_v2(Bucket=prod.outputs.buckets.artefacts.name)["KeyCount"] == before
+    ((key, refused),) = prod.ledger(f"refusals/{promotion}/").items()
+    assert re.fullmatch(rf"refusals/{promotion}/verify-[0-9a-f]{{12}}\.json", key)
+    assert (refused["promotion"], refused["step"], refused["refused"]) == (promotion, "Verify", error.__name__)
+    assert re.search(words, refused["message"])
+    assert (refused["source_model_package_arn"], refused["requested_by_claimed"]) == (package, "ann")
+    assert refused["at"] > 0
 
 
 def test_an_image_whose_tag_was_moved_to_another_is_refused(chain: tuple[Site, Site]) -> None:
@@ -244,3 +262,44 @@ def test_a_champion_that_is_missing_after_the_first_release_stops_the_admission(
     prod.put("releases/00000001-earlier.json", b"{}", prod.outputs.buckets.ledger.name)
     with pytest.raises(PreflightError, match="the champion is missing"):
         admit(role_of(prod), prod.outputs, claim(staging, prod, package))
+
+
+GATES = """
+gates:
+  - {name: accuracy, kind: absolute, metric: auc, minimum: 0.8}
+  - {name: fairness, kind: absolute, metric: equal_opportunity_difference, maximum: 0.1}
+  - {name: speed, kind: absolute, metric: latency_p95_ms, maximum: 100}
+  - {name: champion, kind: relative, metric: auc, margin: 0.01, direction: higher}
+"""
+
+
+def test_a_candidate_that_the_gates_refuse_is_in_the_ledger_with_margins_digests_and_who_asked(
+    chain: tuple[Site, Site], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, prod = chain
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    evaluation = {"applicable": True, "subject": "candidate", "artefact_sha256": "a" * 64, "image": "i", "golden_sha256": "g" * 64}
+    others, champion = {"equal_opportunity_difference": 0.05, "latency_p95_ms": 20.0}, {"applicable": False, "kind": "none"}
+    record = {"source_model_package_arn": "arn:source/7", "image_digest": "sha256:b", "data_sha256": "d", "code_sha256": "c"}
+    asked = ["--promotion-id", "prod-gates-1", "--requested-by", "ann", "--execution-arn", "none"]
+
+    def judge(auc: float) -> dict[str, Any]:
+        files: dict[str, Any] = {"environment/outputs.json": prod.outputs.model_dump(mode="json"), "record/candidate.json": record}
+        files |= {"candidate/evaluation.json": {**evaluation, "metrics": {**others, "auc": auc}}, "champion/evaluation.json": champion}
+        for name, value in files.items():
+            path = tmp_path / "processing" / "input" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(value))
+        (tmp_path / "processing/input/candidate/gates.yaml").write_text(GATES)
+        gates.main(asked, session=role_of(prod))
+        return prod.ledger("refusals/prod-gates-1/")
+
+    assert judge(0.9) == {}
+    judge(0.75)
+    (refused,) = judge(0.75).values()
+    assert refused["refused"] == "GateRefused"
+    assert "auc 0.75 < 0.8 by 0.05" in refused["message"]
+    assert refused["gates"]["results"][0]["status"] == "refused"
+    assert {key: refused[key] for key in record} == record
+    assert (refused["artefact_sha256"], refused["metrics"]["auc"], refused["champion"]["kind"]) == ("a" * 64, 0.75, "none")
+    assert refused["requested_by_claimed"] == "ann"

@@ -130,6 +130,23 @@ def test_status_tells_bootstrap_from_a_release_and_names_it_by_digest(site: Site
     assert (row["endpoint_status"], row["pending"], row["last_outcome"], row["under_way"]) == ("InService", None, "released", None)
 
 
+def test_status_shows_what_was_refused_why_and_who_had_asked(site: Site, place: PlaceOf) -> None:
+    package = site.package("refused", approval="PendingManualApproval")
+    run = promotions.start_release(place.of("hasty"), operation="release", package=package)
+    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
+    with pytest.raises(PreflightError):
+        Engine(aws, site.outputs, run=run).execute(Order(operation="release", model_package_arn=package))
+    (row,) = json.loads(call(status, "dev", "--json"))
+    refused = row["refusals"][0]
+    assert (refused["step"], refused["model_package_arn"]) == ("Release", package)
+    assert refused["requested_by"][0]["principal_id"].endswith(":hasty")
+    text = call(status, "dev")
+    assert f"dev refused {package}" in text
+    assert "PendingManualApproval, not Approved" in text
+    assert "assumed-role/people/hasty" in text
+    assert refused["evidence"] in text
+
+
 def test_models_lists_the_newest_first_with_its_stage(site: Site) -> None:
     package = release(site, "models")
     rows = json.loads(call(models, "dev", "--json"))

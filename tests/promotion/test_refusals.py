@@ -100,7 +100,9 @@ def test_preflight_stops_a_promotion_before_anything_is_made(spoil: Any, error: 
         Engine(aws, world.outputs, run="one").execute(release(arn))
     assert raised.value.where
     assert raised.value.remedy
-    assert not [call for call in aws.calls if call.startswith(("Create", "Update", "PutMetric", "PutObject"))]
+    assert not [call for call in aws.calls if call.startswith(("Create", "Update", "PutMetric"))]
+    written = [key for bucket, key in world.objects if bucket == world.outputs.buckets.ledger.name]
+    assert [key.partition("/")[0] for key in written] == ["refusals"]
     assert world.items[f"LEASE#{world.outputs.endpoint.name}"]["body"]["finished"] is True
 
 
