@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 from infra.errors import ConfigError
 from infra.naming import PipelineKind
+from infra.serving_spec import has_local_storage
 
 Values = Mapping[str, str | Sequence[str]]
 FOLDER = Path("pipelines") / "definitions"
@@ -113,7 +114,17 @@ def fill(definition: str, values: Values, *, where: str) -> str:
         document = json.loads(definition)
     except ValueError as error:
         raise ConfigError(f"this is not JSON: {error}", where=where, remedy=_REMEDY) from None
-    return json.dumps(_filled(document, values, where), sort_keys=True, separators=(",", ":"))
+    return json.dumps(_as_machines_take_it(_filled(document, values, where)), sort_keys=True, separators=(",", ":"))
+
+
+def _as_machines_take_it(node: Any) -> Any:
+    """Without the volume keys of machines whose storage is local, for which the API refuses one: the hardware encrypts it."""
+    if isinstance(node, list):
+        return [_as_machines_take_it(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    local = isinstance(node.get("InstanceType"), str) and has_local_storage(node["InstanceType"])
+    return {key: _as_machines_take_it(value) for key, value in node.items() if not (local and key == "VolumeKmsKeyId")}
 
 
 def _filled(node: Any, values: Values, where: str) -> Any:

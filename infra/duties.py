@@ -80,7 +80,9 @@ def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
     names = site.names
     return [
         _objects(site, "ReadData", _READ_OBJECTS, "data"),
-        _objects(site, "WriteFeatures", ["s3:PutObject"], "data", "features"),
+        # The feature store tries both ACL calls, also where a bucket has no ACLs.
+        _objects(site, "WriteFeatures", ["s3:PutObject", "s3:PutObjectAcl"], "data", "features"),
+        statement("SeeFeatureBucket", ["s3:GetBucketAcl"], names.bucket_arn("data")),
         _objects(site, "UseArtefacts", [*_READ_OBJECTS, *_WRITE_OBJECTS], "artefacts"),
         _objects(site, "ReadLedger", _READ_OBJECTS, "ledger"),
         _buckets(site, "data", "artefacts", "ledger"),
@@ -156,7 +158,6 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
         statement("ProbeEndpoint", ["sagemaker:InvokeEndpoint"], names.endpoint_arn),
         statement("ListReleases", ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListPipelineExecutions"]),
         statement("RunAsServing", ["iam:PassRole"], names.role_arn("serving"), condition=PASSED_TO_SAGEMAKER),
-        statement("SeeServingRole", ["iam:GetRole", "iam:GetRolePolicy"], names.role_arn("serving")),
         _register_candidates(site),
         # The stage of a release; an approval that does not count is taken back.
         statement(

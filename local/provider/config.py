@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ _TEXTS = ("region", "accessKey", "secretKey", "token", "profile", "maxRetries", 
           "s3UsEast1RegionalEndpoint", "customCaBundle", "httpProxy", "httpsProxy", "noProxy", "tokenBucketRateLimiterCapacity",
           "ec2MetadataServiceEndpoint", "ec2MetadataServiceEndpointMode", "pluginDownloadUrl", "userAgents")  # fmt: skip
 KNOWN = frozenset((*_STRUCTURED, *_FLAGS, *_TEXTS))
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
+
+
+@cache
+def _regions() -> frozenset[str]:
+    """All regions that AWS had when the installed botocore was made."""
+    session = botocore.session.get_session()
+    return frozenset(
+        region for partition in session.get_available_partitions() for region in session.get_available_regions("sts", partition)
+    )
 
 
 def parse(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,8 +65,8 @@ def check(raw: Mapping[str, Any], environment: Mapping[str, str]) -> Problems:
     region = args.get("region", _region(environment))
     if not region:
         problems.add("region", "Missing region configuration: set it on the provider, as aws:region, or as AWS_REGION")
-    elif region is not UNKNOWN and not args.get("skipRegionValidation") and not _REGION.fullmatch(str(region)):
-        problems.add("region", f"Invalid AWS Region: {region}")
+    elif region is not UNKNOWN and not args.get("skipRegionValidation") and str(region) not in _regions():
+        problems.add("region", f"Invalid AWS Region: {region}{suggestion(str(region), dict.fromkeys(_regions()))}")
     for name in ("allowedAccountIds", "forbiddenAccountIds"):
         value = args.get(name)
         if value is not None and not contains_unknown(value) and not _account_list(value):

@@ -49,7 +49,6 @@ def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: Endpo
         lambda: check_package(outputs, candidate),
         lambda: check_artefact(aws, outputs, candidate, heartbeat),
         lambda: check_image(aws, outputs, candidate),
-        lambda: check_role(aws, outputs),
         lambda: check_keys(aws, outputs),
         lambda: check_ledger(aws, outputs),
         keep("gates", lambda: check_gates(_object(aws, candidate, "gates-uri"), candidate.value("gates-uri"))),
@@ -172,13 +171,6 @@ def check_image(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate) -> 
         )
     manifest = json.loads(images.verified(aws, image)["manifest"])
     images.check_base(aws, image, manifest, allow_host=outputs.promotion.allow_host_base)
-
-
-def check_role(aws: Aws, outputs: EnvironmentOutputs) -> None:
-    arn = outputs.serving.execution_role_arn
-    found = aws.role(arn.rpartition("/")[2])
-    if found is None or found["Role"]["Arn"] != arn:
-        raise PreflightError("the role that the containers run under does not exist", where=arn, remedy="Run `pulumi up --refresh`.")
 
 
 def check_keys(aws: Aws, outputs: EnvironmentOutputs) -> None:

@@ -1,5 +1,8 @@
 """The only place where a promotion calls AWS.
 
+It runs in a network without a way out, so it can call only what that has an endpoint for: not IAM, for one, whose endpoint exists in a
+single region. That the role of a model exists and can be assumed is checked by CreateModel.
+
 Each method is one call, or the pages of one. Before each call that changes something the seam asks `before`, which journals the intent and
 refuses when another run has taken over. Time is the service's: the Date header of its answers, since this machine's clock may be wrong.
 """
@@ -285,9 +288,6 @@ class Aws:
     def key_state(self, arn: str) -> str | None:
         answer = self._found("kms", "describe_key", KeyId=arn)
         return None if answer is None else str(answer["KeyMetadata"]["KeyState"])
-
-    def role(self, name: str) -> Answer | None:
-        return self._found("iam", "get_role", RoleName=name)
 
     def identity(self) -> Answer:
         return dict(self._client("sts").get_caller_identity())

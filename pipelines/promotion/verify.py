@@ -164,7 +164,6 @@ def _check_all(
         judged("gates-uri", lambda text: check_gates(text, candidate.value("gates-uri"))),
         judged("evaluation-uri", lambda text: check_evaluation(text, candidate, candidate.value("evaluation-uri"))),
         lambda: _check_evidence(aws, source, candidate),
-        lambda: preflight.check_role(aws, outputs),
         lambda: preflight.check_keys(aws, outputs),
         lambda: preflight.check_ledger(aws, outputs),
         # What would stop the release that follows is said here already, before anything is copied or registered.

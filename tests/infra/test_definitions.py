@@ -38,6 +38,15 @@ def test_filling(node: object, filled: object) -> None:
     assert json.loads(definitions.fill(json.dumps(node), VALUES, where="x.json")) == filled
 
 
+@pytest.mark.parametrize(("instance", "kept"), [("ml.m5.large", ["kms"]), ("ml.g5.xlarge", []), ("ml.p4d.24xlarge", [])])
+def test_a_machine_with_local_storage_gets_no_volume_key(instance: str, kept: list[str]) -> None:
+    """CreateTrainingJob and CreateProcessingJob refuse one there."""
+    definition = {"Steps": [{"Arguments": {"ResourceConfig": {"InstanceType": "${lockstep:machine}", "VolumeKmsKeyId": "kms"}}}]}
+    filled = json.loads(definitions.fill(json.dumps(definition), {"machine": instance}, where="x.json"))
+    config = filled["Steps"][0]["Arguments"]["ResourceConfig"]
+    assert [value for key, value in config.items() if key != "InstanceType"] == kept
+
+
 def test_an_unknown_token_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         definitions.fill('["${lockstep:subnets_ids}"]', VALUES, where="x.json")

@@ -394,10 +394,6 @@ class FakeAws(Aws):
         self._done("DescribeKey")
         return self.world.keys_state.get(arn, "Enabled")
 
-    def role(self, name: str) -> Answer | None:
-        self._done("GetRole")
-        return {"Role": {"Arn": self.world.outputs.serving.execution_role_arn}}
-
     def identity(self) -> Answer:
         self._done("GetCallerIdentity")
         return {"Account": self.world.outputs.account_id, "Arn": self.world.outputs.roles.promotion}

@@ -21,7 +21,7 @@ from pipelines.promotion.outcome import exit_message
 from pipelines.promotion.plan import Order
 from pipelines.promotion.seam import Aws
 
-SERVICES = ("sagemaker", "cloudwatch", "s3", "ecr", "kms", "iam", "sts", "dynamodb")
+SERVICES = ("sagemaker", "cloudwatch", "s3", "ecr", "kms", "sts", "dynamodb")
 
 
 def main() -> None:

@@ -44,6 +44,8 @@ def test_missing_and_wrong_configuration(fresh_door: Any) -> None:
 
     assert "Missing region" in failures(fresh_door(AWS_REGION=""))["region"]
     assert "Invalid AWS Region" in failures(fresh_door(), region="us-east")["region"]
+    assert "Invalid AWS Region: us-east-9" in failures(fresh_door(), region="us-east-9")["region"]
+    assert failures(fresh_door(), region="us-east-9", skipRegionValidation="true") == {}
     assert "did you mean allowedAccountIds" in failures(fresh_door(), region=REGION, allowedAccountId="[]")["allowedAccountId"]
     assert "12 digits" in failures(fresh_door(), region=REGION, allowedAccountIds='["12"]')["allowedAccountIds"]
     assert failures(fresh_door(), region=REGION, allowedAccountIds=f'["{ACCOUNT}"]') == {}
