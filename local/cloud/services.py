@@ -40,19 +40,6 @@ URL_TABLES: dict[str, str] = {
     "s3control": "moto.s3control.urls",
 }
 
-# Until a room of ours exists, moto's table serves in its place.
-FALLBACKS: dict[str, str] = {
-    "sagemaker-runtime": "moto.sagemakerruntime.urls",
-    "sts": "moto.sts.urls",
-    "s3": "moto.s3.urls",
-    "ecr": "moto.ecr.urls",
-    "ec2": "moto.ec2.urls",
-    "events": "moto.events.urls",
-    "iam": "moto.iam.urls",
-    "cloudwatch": "moto.cloudwatch.urls",
-    "application-autoscaling": "moto.applicationautoscaling.urls",
-}
-
 _BY_SIGNING_NAME = {"monitoring": "cloudwatch", "eventbridge": "events", "tagging": "resourcegroupstaggingapi"}
 
 
@@ -84,20 +71,9 @@ def routes(service: str) -> tuple[Route, ...] | None:
     name = URL_TABLES.get(service)
     if name is None:
         return None
-    module = _load(name, FALLBACKS.get(service))
-    if module is None:
-        return None
+    module = importlib.import_module(name)
     return tuple(Route(re.compile(_anchored(path.format(""))), handler) for path, handler in module.url_paths.items())
 
 
 def _anchored(path: str) -> str:
     return path if path.endswith("$") else f"{path}$" if not path.endswith(".+)") else path
-
-
-def _load(name: str, fallback: str | None) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        if not (missing.name or "").startswith("local.cloud"):
-            raise
-        return importlib.import_module(fallback) if fallback else None

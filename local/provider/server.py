@@ -159,7 +159,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         what = f"reading {kind.token} ({request.id})"
         state = self._guard(context, what, lambda: operations.read(self._api(known), kind, request.id, known, _bare(inputs), full=full))
         if state is None:
-            return provider_pb2.ReadResponse(id="", properties=encode_struct({}))
+            return provider_pb2.ReadResponse()  # no properties at all: an import then says that there is no such resource
         return provider_pb2.ReadResponse(
             id=request.id, properties=encode_struct(state), inputs=encode_struct(_found_inputs(kind, known, inputs, state, full=full))
         )

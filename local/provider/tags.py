@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.provider.api import Api, Settings, operation_model
+from local.provider.errors import AwsError
 from local.provider.resource import Properties, ResourceType, Tags
 from local.provider.shapes import member_of
 
@@ -47,13 +48,21 @@ def create_tags(tags: Tags, service: str, operation: str, params: Properties, wa
 
 def read_tags(api: Api, kind: ResourceType, identity: str, values: Mapping[str, Any]) -> dict[str, str]:
     """All tags that the resource has."""
-    from local.provider.operations import describe
+    from local.provider.operations import Request, describe, is_absent
 
     assert kind.tags is not None
-    source = kind.tags.read
+    source, style = kind.tags.read, kind.tags.style
     if isinstance(source, str):
         return {}
-    return tags_from(kind.tags.style, describe(api, kind, source, identity, values))
+    if style == "map" or not source.at.isidentifier():
+        return tags_from(style, describe(api, kind, source, identity, values))
+    request = Request(kind.service, source, values, identity)
+    try:
+        return tags_from(style, api.pages(request.service, request.operation, source.at, **request.params))
+    except AwsError as error:
+        if is_absent(error, source.absent):
+            return {}
+        raise
 
 
 def apply_tags(api: Api, kind: ResourceType, identity: str, values: Properties, old: Mapping[str, str], new: Mapping[str, str]) -> None:

@@ -187,6 +187,10 @@ def test_tables(door: Door) -> None:
     token = "aws:dynamodb/table:Table"
     held = door.cycle(token, inputs, {"pointInTimeRecovery": {"enabled": False}, "tags": {"a": "b"}})
     assert held["arn"].endswith("table/journal")
+    for value in ("one", "two"):  # more than a page of them
+        tagged = {**inputs, "tags": {f"key-{number}": value for number in range(12)}}
+        held = door.up(held, tagged)
+        door.settled(held, tagged)
     planned = door.preview(held, {**inputs, "hashKey": "other", "attributes": [{"name": "other", "type": "S"}]})
     assert planned.replaces == ["hashKey"]
     assert planned.delete_first

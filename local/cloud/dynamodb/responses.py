@@ -17,3 +17,8 @@ class DynamoResponse(DynamoHandler):
     def call_action(self) -> Any:
         with _LOCKS[self.current_account]:
             return super().call_action()
+
+    def tag_resource(self) -> Any:
+        """A tag takes the place of one with the same key; moto puts it beside that."""
+        self.dynamodb_backend.untag_resource(self.body["ResourceArn"], [tag["Key"] for tag in self.body["Tags"]])
+        return super().tag_resource()

@@ -167,3 +167,13 @@ def test_a_transaction_writes_all_or_nothing(aws: Aws) -> None:
         dynamodb.transact_write_items(TransactItems=puts("c", "a"))
     assert [reason["Code"] for reason in caught.value.response["CancellationReasons"]] == ["None", "ConditionalCheckFailed"]
     assert {item["k"]["S"] for item in dynamodb.scan(TableName=name)["Items"]} == {"a", "b"}
+
+
+def test_a_tag_of_a_table_takes_the_place_of_the_one_before(aws: Aws) -> None:
+    dynamodb, name = table(aws)
+    arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
+    for round_ in ("first", "second", "third"):
+        dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": f"key-{number}", "Value": round_} for number in range(12)])
+    pages = dynamodb.get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
+    found = [(tag["Key"], tag["Value"]) for page in pages for tag in page["Tags"]]
+    assert sorted(found) == sorted((f"key-{number}", "third") for number in range(12))
