@@ -10,6 +10,7 @@ import typer
 from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
 
 if TYPE_CHECKING:
+    from infra.outputs import EnvironmentOutputs
     from lockstep.images.image import Image
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build and push container images.")
@@ -67,6 +68,7 @@ def push(
     done = []
     images = _images(workload, toolkit, (base, base_python), overlay, both=not workload and not toolkit, default=found.workload)
     for name, image in images:  # all, before the first is pushed
+        _check_base(name, image, found)
         if name == "toolkit":
             _check_toolkit(image)
     for name, image in images:
@@ -94,7 +96,9 @@ def _images(
     if not name and not toolkit:
         raise UsageError("which image?", remedy="Name a workload, or say --toolkit.")
     if base[1] and not base[0]:
-        raise UsageError("--base-python belongs to a --base", remedy="Name the base too, or write both into images.yaml.")
+        raise UsageError(
+            "--base-python belongs to a --base", where="--base-python", remedy="Name the base too, or write both into images.yaml."
+        )
     root = project_root()
     given = [settings.resolve(*base)] if base[0] else []
     found = []
@@ -103,6 +107,19 @@ def _images(
     if toolkit or both:
         found.append(("toolkit", toolkit_image(root, base=given[0] if given else settings.base_of(root))))
     return found
+
+
+def _check_base(name: str, image: Image, found: EnvironmentOutputs) -> None:
+    """What no job here could run, or promotion would refuse later, is not pushed."""
+    from infra.errors import ConfigError
+    from lockstep.images.settings import FILE
+
+    if image.base is None and not found.promotion.allow_host_base:
+        raise ConfigError(
+            f"{found.environment} takes no image whose base is the host, and that of {name} is",
+            where=FILE,
+            remedy="Name a full base by digest there (docs/aws.md), then run `lockstep pipeline compile --toolkit` and `pulumi up`.",
+        )
 
 
 def _check_toolkit(image: Image) -> None:

@@ -144,18 +144,49 @@ def test_a_port_in_use_changes_nothing_of_an_earlier_rehearsal(lockstep: Callabl
     assert not state.exists()
 
 
-def test_toolkit_code_that_the_pipelines_do_not_name_is_refused_before_anything_is_pushed(
-    lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pushed: list[str] = []
-    outputs = make_outputs("dev", "111111111111")
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The repositories that `image push` has pushed to: images on the host, to an environment without a cloud."""
+    names: list[str] = []
     made = Image(manifest=b"{}", blobs=(), labels={})
-    monkeypatch.setattr(image, "outputs", lambda environment: outputs)
+    monkeypatch.setattr(image, "outputs", lambda environment: make_outputs("dev", "111111111111"))
     monkeypatch.setattr(image, "session", lambda environment: SimpleNamespace(client=lambda service: None))
     monkeypatch.setattr(image, "_images", lambda *_, **__: [("mortgage", made), ("toolkit", made)])
-    monkeypatch.setattr("lockstep.images.push.push", lambda client, name, *_: pushed.append(name))
+    monkeypatch.setattr("lockstep.images.push.push", lambda client, name, *_: names.append(name))
+    return names
+
+
+def test_toolkit_code_that_the_pipelines_do_not_name_is_refused_before_anything_is_pushed(
+    lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, pushed: list[str]
+) -> None:
     monkeypatch.setattr("lockstep.definitions.committed_toolkit_digest", lambda root: "sha256:" + "b" * 64)
     code, error = told(lockstep, ["image", "push", "dev"])
     assert (code, error["kind"]) == (2, "ConfigError")
     assert "lockstep pipeline compile" in error["remedy"]
     assert pushed == []
+
+
+def test_an_image_on_the_host_is_not_pushed_to_where_it_may_not_run(
+    lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, pushed: list[str]
+) -> None:
+    found = make_outputs("dev", "111111111111")
+    strict = found.model_copy(update={"promotion": found.promotion.model_copy(update={"allow_host_base": False})})
+    monkeypatch.setattr(image, "outputs", lambda environment: strict)
+    code, error = told(lockstep, ["image", "push", "dev"])
+    assert (code, error["kind"], error["where"]) == (2, "ConfigError", "images.yaml")
+    assert "that of mortgage is" in error["message"]
+    assert pushed == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--base", "python@sha256:1"], "does not name an image"),
+        (["--base", "127.0.0.1:9/python:3.12"], "a tag can be moved"),
+        (["--base-python", "3.12"], "--base-python belongs to a --base"),
+    ],
+)
+def test_a_base_that_is_none_is_refused(lockstep: Callable[..., Ran], words: list[str], message: str) -> None:
+    code, error = told(lockstep, ["image", "build", "mortgage", *words])
+    assert (code, error["kind"]) == (2, "UsageError")
+    assert message in error["message"]
