@@ -46,7 +46,7 @@ class LocalSession(boto3.Session):
 
         self.endpoint = cloud.url
         self.lifetime = SESSION_SECONDS / float(cloud.clock()["speed"])
-        core = botocore.session.get_session()
+        core = _without_profile()
         renewing = RefreshableCredentials.create_from_metadata(
             metadata=fetch(),
             refresh_using=fetch,
@@ -64,9 +64,19 @@ class LocalSession(boto3.Session):
         return super().resource(*arguments, **{"endpoint_url": self.endpoint, **keywords})
 
 
+def _without_profile() -> botocore.session.Session:
+    """A session that does not look for the shell's AWS_PROFILE: it is of another cloud, and may not exist here."""
+    return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+
+
 def local_credentials(account_id: str, region: str, cloud: RunningCloud) -> dict[str, str]:
     """Credentials of an account of the embedded cloud, as environment variables, by AssumeRole as an organisation would do it."""
-    caller = boto3.Session(aws_access_key_id=LOCAL_ACCESS_KEY, aws_secret_access_key=LOCAL_SECRET_KEY, region_name=region)
+    caller = boto3.Session(
+        aws_access_key_id=LOCAL_ACCESS_KEY,
+        aws_secret_access_key=LOCAL_SECRET_KEY,
+        region_name=region,
+        botocore_session=_without_profile(),
+    )
     role = f"arn:aws:iam::{account_id}:role/{ADMINISTRATOR}"
     sts = caller.client("sts", endpoint_url=cloud.url)
     person = os.environ.get(PERSON_VARIABLE) or SESSION_NAME

@@ -72,10 +72,14 @@ class Field(_Model):
             return text
         if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
             raise ValueError(f"is {str(raw)[:40]!r}, not a number")
+        if isinstance(raw, str) and ("_" in raw or not raw.isascii()):  # Python's numbers, and nobody else's
+            raise ValueError(f"is {raw[:40]!r}, not a number")
         try:
             number = float(raw)
         except ValueError:
             raise ValueError(f"is {str(raw)[:40]!r}, not a number") from None
+        except OverflowError:
+            raise ValueError("is not finite") from None
         if not math.isfinite(number):
             raise ValueError("is not finite")
         assert self.minimum is not None
@@ -148,14 +152,16 @@ def read_csv(text: str) -> list[dict[str, object]]:
     """Rows of a CSV text with a header line.
 
     Raises:
-        ContractViolation: no header, repeated columns, or a row of another length.
+        ContractViolation: no header, repeated columns, a row of another length, or a cell too long to be one.
     """
-    reader = csv.reader(io.StringIO(text))
-    header = next(reader, [])
+    try:
+        header, *lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")))) or [[]]
+    except csv.Error as error:
+        raise ContractViolation([f"the CSV can't be read: {error}"]) from error
     if not header or len(set(header)) != len(header):
         raise ContractViolation(["the CSV needs a header line with distinct column names"])
     rows: list[dict[str, object]] = []
-    for number, cells in enumerate(reader, start=1):
+    for number, cells in enumerate(lines, start=1):
         if not cells:
             continue
         if len(cells) != len(header):

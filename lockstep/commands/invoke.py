@@ -27,7 +27,8 @@ def invoke(
     """Send a request to an environment's endpoint and print the answer.
 
     \b
-    Example: lockstep invoke staging --data '{"instances": [{"dirat": 0.3}]}'
+    Example: lockstep invoke staging --data '{"instances": [{"pirat": 0.2, "hirat": 0.2, "lvrat": 0.8, "unemp": 3.9,
+      "chist": 1, "mhist": 1, "phist": "no", "selfemp": "no", "insurance": "no", "condomin": "no", "single": "no", "hschool": "yes"}]}'
     """
     from lockstep import promotions
 

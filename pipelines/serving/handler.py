@@ -80,6 +80,8 @@ def _json_rows(text: str) -> list[Mapping[str, object]]:
         document = json.loads(text)
     except ValueError as error:
         raise BadRequest(f"the body is no JSON: {error}") from error
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not all(isinstance(each, dict) for each in instances):
         raise BadRequest('the body must be {"instances": [{column: value, ...}, ...]}')

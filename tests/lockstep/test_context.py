@@ -41,6 +41,7 @@ def test_an_unknown_target_is_a_usage_error(project: Path, monkeypatch: pytest.M
 def test_a_session_is_of_the_environments_account_whatever_the_shell_says(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-another-account")
+    monkeypatch.setenv("AWS_PROFILE", "that-nobody-has")
     for environment, account in (("dev", "111111111111"), ("prod", "333333333333")):
         assert context.session(environment).client("sts").get_caller_identity()["Account"] == account
 

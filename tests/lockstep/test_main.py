@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import infra.errors
 from infra.errors import LockstepError
 from local.errors import LocalError
 from lockstep import command_docs, main
+from pipelines.contract import load_contract
 from tests.lockstep.conftest import ROOT, Ran
 
 TREE = [error for _, error in inspect.getmembers(infra.errors, inspect.isclass) if issubclass(error, LockstepError)]
@@ -134,3 +136,11 @@ def test_an_environment_that_does_not_exist_is_named_with_its_neighbours(
     assert (ran.code, ran.out) == (2, "")
     assert "stacks/Pulumi.stagin.yaml: there is no environment 'stagin'" in ran.err
     assert "Did you mean 'staging'?" in ran.err
+
+
+def test_the_example_of_invoke_is_a_request_that_the_shipped_workload_answers() -> None:
+    text = command_docs.help_text(main.load("invoke"), "lockstep invoke")
+    body = re.search(r"--data '(.*?)'", text, re.DOTALL)
+    assert body
+    contract = load_contract(ROOT / "workloads" / "mortgage" / "contract.yaml")
+    assert contract.parse(json.loads(body.group(1))["instances"], inputs_only=True)

@@ -45,6 +45,9 @@ def test_a_request_needs_the_inputs_alone_and_drops_the_rest() -> None:
         ("pirat", "0,3", "is '0,3', not a number"),
         ("pirat", "nan", "is not finite"),
         ("pirat", True, "not a number"),
+        ("pirat", 10**400, "is not finite"),
+        ("pirat", "1_0e-1", "not a number"),
+        ("pirat", "\uff11", "not a number"),
         ("lvrat", 7, "outside 0 to 3"),
         ("phist", "maybe", "not one of no, yes, not_reported"),
         ("chist", "", "is missing"),
@@ -73,7 +76,11 @@ def test_numbers_survive_the_way_through_csv(values: list[float]) -> None:
     assert [float(str(row["pirat"])) for row in read_csv(text)] == values
 
 
-@pytest.mark.parametrize("text", ["", "a,a\n1,2\n", "a,b\n1\n"])
+def test_a_mark_of_byte_order_is_no_part_of_a_column() -> None:
+    assert read_csv("\ufeffa,b\r\n1,2\r\n") == [{"a": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize("text", ["", "a,a\n1,2\n", "a,b\n1\n", "a\n" + "x" * 200_000])
 def test_a_csv_without_a_clear_table_is_refused(text: str) -> None:
     with pytest.raises(ContractViolation):
         read_csv(text)

@@ -94,6 +94,9 @@ def test_a_whole_golden_file_can_be_sent(port: int, exported: tuple[DataFile, Da
         ("POST", "/invocations", b"\xff\xfe", CSV, 400),
         ("POST", "/invocations", b"{", JSON, 400),
         ("POST", "/invocations", b'{"instances": []}', JSON, 400),
+        ("POST", "/invocations", b'{"instances": [{"pirat": 1' + b"0" * 400 + b"}]}", JSON, 400),
+        ("POST", "/invocations", b"[" * 100_000, JSON, 400),
+        ("POST", "/invocations", b"pirat\n" + b"x" * 200_000, CSV, 400),
         ("POST", "/invocations", b"<x/>", "text/xml", 415),
     ],
 )
