@@ -150,6 +150,7 @@ def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: 
     from lockstep import datasets
     from lockstep.images import settings
     from lockstep.images.sources import workload_image
+    from pipelines import baseline
 
     root = project_root()
     parameters = {"RequestedBy": str(used.client("sts").get_caller_identity()["Arn"])}
@@ -169,6 +170,9 @@ def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: 
     if "DataUri" not in given:
         data = datasets.current(used, found, "datasets", found.workload)
         parameters |= {"DataUri": data["uri"], "DataVersion": data["sha256"]}
+    if "BaselineVersion" not in given:
+        accepted = baseline.read(used.client("s3"), found.buckets.artefacts.name, baseline.key(found.workload))
+        parameters["BaselineVersion"] = baseline.version(accepted)
     if "GoldenUri" not in given:
         parameters["GoldenUri"] = datasets.current(used, found, "golden", found.workload)["uri"]
     return parameters

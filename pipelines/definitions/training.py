@@ -12,6 +12,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep, TrainingStep
 from sagemaker.train import ModelTrainer
 
+from pipelines import baseline
 from pipelines.definitions.judgement import evaluate, judgement
 from pipelines.definitions.steps import cache, json_get, output_uri, processing, retries, role_token, token, uri_token
 
@@ -60,6 +61,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     image = ParameterString(name="ImageUri")
     data_uri = ParameterString(name="DataUri")
     data_version = ParameterString(name="DataVersion")
+    baseline_version = ParameterString(name="BaselineVersion")
     golden_uri = ParameterString(name="GoldenUri")
     hyperparameters = ParameterString(name="Hyperparameters", default_value="{}")
     requested_by = ParameterString(name="RequestedBy")
@@ -75,7 +77,10 @@ def build(recorder: PipelineSession) -> Pipeline:
             "--data-version",
             data_version,
             "--baseline-uri",
-            f"{token('artefacts_uri')}/baselines/{token('workload')}/current.json",
+            f"{token('artefacts_uri')}/{baseline.key(token('workload'))}",
+            # Part of the cache's key: a verdict against one baseline is none against another.
+            "--baseline-version",
+            baseline_version,
         ],
         isolated=False,  # it reads the last accepted baseline, which may not exist: an input that is missing would fail the job
         cached=True,
@@ -143,7 +148,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     )
     return Pipeline(
         name="training",
-        parameters=[image, data_uri, data_version, golden_uri, hyperparameters, requested_by],
+        parameters=[image, data_uri, data_version, baseline_version, golden_uri, hyperparameters, requested_by],
         pipeline_experiment_config=None,
         steps=[validate, prepare, train, candidate, champion, evaluate_champion, *end],
         sagemaker_session=recorder,

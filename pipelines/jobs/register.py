@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from infra.errors import GateRefused, IntegrityError
 from infra.outputs import EnvironmentOutputs
-from pipelines import registry
+from pipelines import baseline, registry
 from pipelines.jobs.place import environment_outputs, input_folder, leave_message, output_folder, read_json, run_processing, write_json
 from pipelines.promotion import refusals
 from pipelines.promotion.refusals import Asked
@@ -44,12 +44,14 @@ def main(arguments: Sequence[str] | None = None, session: Any = None) -> None:
 def _register(options: argparse.Namespace, outputs: EnvironmentOutputs, used: Any) -> None:
     s3 = used.client("s3")
     record = _record(options, outputs)
+    report_uri = f"{options.report_uri}/validation.json" if options.report_uri else ""
+    accepted = _check_baseline(s3, report_uri, record, outputs) if report_uri else ""
     _place_artefact(s3, options.model_uri or _verified()["model_uri"], record, outputs)
     approval: Approval = "Approved" if outputs.promotion.approval == "automatic" else "PendingManualApproval"
     token = registry.client_token(options.execution_arn, record.artefact_sha256, record.image_digest, record.promotion_id)
     arn = registry.register(used.client("sagemaker"), outputs.model_package_group_name, record, approval, token)
-    if options.report_uri:
-        _accept_baseline(s3, f"{options.report_uri}/validation.json", record, outputs)
+    if report_uri and accepted != baseline.version(_report(s3, report_uri)):
+        _accept_baseline(s3, report_uri, record, outputs)
     write_json(output_folder("package") / "package.json", {"model_package_arn": arn, "approval": approval, "metadata": record.metadata()})
     leave_message(arn)
     print(f"registered {arn} ({approval})")
@@ -136,11 +138,35 @@ def _place_artefact(s3: Any, source_uri: str, record: CandidateRecord, outputs: 
             raise IntegrityError(f"the object at this content address has digest {there}", where=record.model_uri) from error
 
 
+def _check_baseline(s3: Any, report_uri: str, record: CandidateRecord, outputs: EnvironmentOutputs) -> str:
+    """The accepted baseline's version. The data must have been compared with that, or be the very data that it describes.
+
+    Whoever starts a run names the baseline, and an old one finds an old verdict in the cache.
+    """
+    report = _report(s3, report_uri)
+    accepted = baseline.read(s3, outputs.buckets.artefacts.name, baseline.key(record.workload))
+    version = baseline.version(accepted)
+    if report.get("baseline_version") != version and not (accepted and accepted["data_version"] == report["data_version"]):
+        raise IntegrityError(
+            f"the data was compared with baseline {report.get('baseline_version')}, accepted is {version}",
+            where=report_uri,
+            remedy="Another candidate was registered meanwhile. Start the training again.",
+        )
+    return version
+
+
+def _report(s3: Any, uri: str) -> dict[str, Any]:
+    found = baseline.read(s3, *registry.split_uri(uri))
+    if found is None:
+        raise IntegrityError("the report of the data's validation is missing", where=uri)
+    return found
+
+
 def _accept_baseline(s3: Any, report_uri: str, record: CandidateRecord, outputs: EnvironmentOutputs) -> None:
     bucket, key = registry.split_uri(report_uri)
     s3.copy_object(
         Bucket=outputs.buckets.artefacts.name,
-        Key=f"baselines/{record.workload}/current.json",
+        Key=baseline.key(record.workload),
         CopySource={"Bucket": bucket, "Key": key},
         ServerSideEncryption="aws:kms",
         SSEKMSKeyId=outputs.keys.artefacts,

@@ -6,15 +6,13 @@ in: data (one CSV) · out: report/validation.json
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
 from infra.errors import GateRefused, IntegrityError
-from pipelines import statistics
+from pipelines import baseline, statistics
 from pipelines.contract import ContractViolation, read_csv
 from pipelines.jobs.place import input_folder, only_file, output_folder, run_processing, sha256, write_json
 from pipelines.registry import split_uri
@@ -26,9 +24,17 @@ def main(arguments: Sequence[str] | None = None, s3: Any = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-version", required=True)
     parser.add_argument("--baseline-uri", required=True)
+    parser.add_argument("--baseline-version", required=True)
     options = parser.parse_args(arguments)
 
     workload = load_workload()
+    accepted = baseline.read(s3 or boto3.client("s3"), *split_uri(options.baseline_uri))
+    if baseline.version(accepted) != options.baseline_version:
+        raise IntegrityError(
+            f"the accepted baseline is {baseline.version(accepted)}, the run was started against {options.baseline_version}",
+            where=options.baseline_uri,
+            remedy="Another candidate was registered meanwhile. Start the training again.",
+        )
     path = only_file(input_folder("data"), "*.csv")
     digest = sha256(path)
     if digest != options.data_version:
@@ -40,30 +46,19 @@ def main(arguments: Sequence[str] | None = None, s3: Any = None) -> None:
             f"data validity: {error}", where=path.name, remedy="Correct the data, or the contract if the data is right."
         ) from error
     described = statistics.describe(workload.contract, records)
-    baseline = _baseline(s3 or boto3.client("s3"), options.baseline_uri)
-    found = statistics.problems(workload.contract, records, described, baseline)
+    found = statistics.problems(workload.contract, records, described, accepted["statistics"] if accepted else None)
     report = {
         "workload": workload.spec.name,
         "data_version": digest,
         "statistics": described,
-        "compared_with": baseline.get("data_version") if baseline else None,
+        "compared_with": accepted["data_version"] if accepted else None,
+        "baseline_version": options.baseline_version,
         "problems": found,
     }
     write_json(output_folder("report") / "validation.json", report)
     if found:
         raise GateRefused(f"data validity: {'; '.join(found)}", where=path.name)
     print(f"{len(records)} rows keep the contract; compared with {report['compared_with'] or 'nothing: there is no baseline yet'}")
-
-
-def _baseline(s3: Any, uri: str) -> dict[str, Any] | None:
-    bucket, key = split_uri(uri)
-    try:
-        accepted: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            return None
-        raise
-    return {"data_version": accepted["data_version"], **accepted["statistics"]}
 
 
 if __name__ == "__main__":

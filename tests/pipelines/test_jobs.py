@@ -16,6 +16,7 @@ from moto import mock_aws
 from infra.errors import GateRefused, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from lockstep.datasets import DataFile
+from pipelines import baseline as baselines
 from pipelines.gates import judge, parse_gates
 from pipelines.jobs import champion, evaluate, gates, prepare, register, train, validate
 from pipelines.jobs.place import run_processing, run_training
@@ -42,10 +43,14 @@ class Objects:
         return {"Body": io.BytesIO(self.objects[Key])}
 
 
-def run_validate(job: Job, content: bytes, version: str, baseline: dict[str, Any] | None = None) -> dict[str, Any]:
+def run_validate(
+    job: Job, content: bytes, version: str, baseline: dict[str, Any] | None = None, baseline_version: str = ""
+) -> dict[str, Any]:
     folder = job("validate", {"data/data.csv": content})
     s3 = Objects(**({"current.json": json.dumps(baseline).encode()} if baseline else {}))
-    validate.main(["--data-version", version, "--baseline-uri", "s3://artefacts/current.json"], s3=s3)
+    accepted = baseline_version or baselines.version(baseline)
+    where = ["--baseline-uri", "s3://artefacts/current.json", "--baseline-version", accepted]
+    validate.main(["--data-version", version, *where], s3=s3)
     report: dict[str, Any] = json.loads((folder / "processing/output/report/validation.json").read_text())
     return report
 
@@ -77,6 +82,15 @@ def test_data_that_moved_from_the_baseline_is_refused_with_the_column(job: Job, 
     content = "\n".join([header, *moved, ""]).encode()
     with pytest.raises(GateRefused, match=r"unemp moved from the accepted baseline: stability index \d+\.\d+ > 0\.250"):
         run_validate(job, content, hashlib.sha256(content).hexdigest(), baseline=baseline)
+
+
+def test_a_run_that_was_started_against_another_baseline_is_refused(job: Job, exported: Exported) -> None:
+    data = exported[0]
+    accepted = run_validate(job, data.content, data.sha256)
+    for started in ("none", "0" * 64):
+        with pytest.raises(IntegrityError, match=f"the run was started against {started}") as raised:
+            run_validate(job, data.content, data.sha256, baseline=accepted, baseline_version=started)
+        assert "Start the training again" in str(raised.value.remedy)
 
 
 def test_rows_that_break_the_contract_are_refused(job: Job, exported: Exported) -> None:
@@ -269,6 +283,37 @@ def test_registering_brings_the_artefact_to_its_content_address(job: Job, traine
     assert first["CustomerMetadataProperties"]["data-sha256"] == "d" * 64
     assert len(first["ClientToken"]) == 36
     assert (folder / "output/message").read_text() == "arn:package/1"
+
+
+@mock_aws
+def test_a_candidate_whose_data_was_compared_with_another_baseline_is_not_registered(job: Job, trained: Path) -> None:
+    """A run may name an old baseline, and find an old verdict in the cache."""
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket=ARTEFACTS)
+    s3.put_object(Bucket=ARTEFACTS, Key="runs/model.tar.gz", Body=(trained / "processing/input/model/model.tar.gz").read_bytes())
+    register_inputs(job, trained)
+    report = {"data_version": "d" * 64, "statistics": {"rows": 1}, "baseline_version": "none"}
+    asked = [*REGISTER, "--report-uri", f"s3://{ARTEFACTS}/runs/report"]
+
+    def put(key: str, value: dict[str, Any]) -> None:
+        s3.put_object(Bucket=ARTEFACTS, Key=key, Body=json.dumps(value).encode())
+
+    put("runs/report/validation.json", report)
+    place = baselines.key(environment().workload)
+    put(place, {**report, "data_version": "e" * 64})
+    recorder = Recorder()
+    with pytest.raises(IntegrityError, match=r"was compared with baseline none, accepted is [0-9a-f]{64}"):
+        register.main(asked, session=recorder)
+    assert recorder.requests == []
+    put("runs/report/validation.json", {**report, "baseline_version": baselines.version({**report, "data_version": "e" * 64})})
+    register.main(asked, session=recorder)
+    accepted = baselines.read(s3, ARTEFACTS, place)
+    assert accepted is not None
+    assert accepted["data_version"] == "d" * 64
+    put("runs/report/validation.json", report)
+    register.main(asked, session=recorder)  # the very data that the baseline describes: nothing is left to compare
+    assert len(recorder.requests) == 2
+    assert baselines.read(s3, ARTEFACTS, place) == accepted
 
 
 @mock_aws

@@ -20,7 +20,7 @@ from lockstep.datasets import DataFile
 from lockstep.images.image import Image
 from lockstep.images.push import push
 from lockstep.images.sources import toolkit_image, workload_image
-from pipelines import executions, registry
+from pipelines import baseline, executions, registry
 from pipelines.executions import Outcome
 from tests.promotion.environment import make_outputs
 
@@ -48,6 +48,7 @@ class Dev:
             "ImageUri": f"{self.outputs.repositories.workload.uri}@{self.image.digest}",
             "DataUri": f"s3://{self.outputs.buckets.data.name}/{self.data.key}",
             "DataVersion": self.data.sha256,
+            "BaselineVersion": baseline.version(self.baseline()),
             "GoldenUri": f"s3://{self.outputs.buckets.data.name}/{self.golden.key}",
             "RequestedBy": "arn:aws:sts::111111111111:assumed-role/people/ann",
             **changes,
@@ -57,6 +58,9 @@ class Dev:
         arn = executions.start(client, name, parameters, executions.token(token))
         assert executions.start(client, name, parameters, executions.token(token)) == arn
         return executions.watch(client, arn, poll_seconds=0.2, deadline_seconds=RUN_SECONDS)
+
+    def baseline(self) -> Any:
+        return baseline.read(self.session.client("s3"), self.outputs.buckets.artefacts.name, baseline.key("mortgage"))
 
     def object(self, uri: str) -> Any:
         bucket, key = registry.split_uri(uri)
@@ -155,8 +159,7 @@ def test_a_good_candidate_is_registered_with_its_evidence(dev: Dev, registered: 
     assert record.generated_by == registered.arn
     assert dev.object(record.gates_uri)["passed"] is True
     assert dev.object(record.evaluation_uri)["artefact_sha256"] == record.artefact_sha256
-    baseline = dev.object(f"s3://{dev.outputs.buckets.artefacts.name}/baselines/mortgage/current.json")
-    assert baseline["data_version"] == dev.data.sha256
+    assert dev.baseline()["data_version"] == dev.data.sha256
 
 
 def test_the_image_serves_on_an_endpoint(dev: Dev) -> None:
@@ -177,8 +180,27 @@ def test_a_model_that_is_unfair_ends_the_run_with_gate_and_margin(dev: Dev, regi
     assert "> 0.1 by 0.05" in error.message
     assert outcome.step("Register") is None
     assert registry.latest(dev.session.client("sagemaker"), dev.outputs.model_package_group_name) == before
-    cached = {step.name for step in outcome.steps if step.cache_hit}
-    assert cached == {"Validate", "Prepare"}
+    # The first run was compared with no baseline, and its verdict is none about the baseline that it left.
+    assert {step.name for step in outcome.steps if step.cache_hit} == {"Prepare"}
+
+
+def test_a_verdict_against_one_baseline_is_none_against_another(dev: Dev, registered: Outcome) -> None:
+    accepted = dev.baseline()
+    first, again = (dev.train(name, GoldenUri="s3://no/such") for name in ("against it", "against it again"))  # ends after Validate
+    assert [step.status for run in (first, again) if (step := run.step("Validate"))] == ["Succeeded", "Succeeded"]
+    assert again.steps[0].cache_hit
+    moved = json.loads(json.dumps(accepted))
+    column = moved["statistics"]["columns"]["unemp"]
+    column["edges"] = [edge + 100 for edge in column["edges"]]
+    place = {"Bucket": dev.outputs.buckets.artefacts.name, "Key": baseline.key("mortgage")}
+    s3 = dev.session.client("s3")
+    s3.put_object(**place, Body=json.dumps(moved).encode())
+    try:
+        refused = executions.explain(dev.session.client("sagemaker"), dev.train("against another"))
+        assert isinstance(refused, GateRefused)
+        assert "unemp moved from the accepted baseline" in refused.message
+    finally:
+        s3.put_object(**place, Body=json.dumps(accepted).encode())
 
 
 def test_data_that_is_not_its_version_stops_before_training(dev: Dev) -> None:
