@@ -32,11 +32,16 @@ def conclude(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Le
     if outcome.ending == "released":
         number = ledger.write_release(entry.promotion, release_facts(facts)).number
     ledger.write_evidence(entry.promotion, evidence_facts(outputs, entry, number))
-    stage = {"released": "Released", "rolled-back": "RolledBack"}[outcome.ending]
+    stage = {"released": "Released", "rolled-back": "RolledBack", "unknown": "Unknown"}[outcome.ending]
     aws.set_package_stage(outcome.model_package_arn, stage=_STAGE, status=stage, description=f"promotion {entry.promotion}")
-    cleanup.sweep(aws, outputs, view)
+    cleanup.sweep(aws, outputs, view, keep=live_config(facts))
     journal.finish(entry, {**vars(outcome), "reasons": list(outcome.reasons)})
     return outcome
+
+
+def live_config(facts: dict[str, Any]) -> str | None:
+    """The endpoint config that the ending left live; None if somebody else's is."""
+    return {"released": facts["plan"]["target"], "rolled-back": facts["plan"]["former"]}.get(facts["ending"]["ending"])
 
 
 def release_facts(facts: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 UpdateEndpoint has no idempotency token, so whether to call it can only be told from DescribeEndpoint. And its success is not what waiters
 take for it: a rollout that was rolled back ends InService as well. A release is live when the endpoint is InService, AND names the
-requested config, AND has no pending deployment.
+requested config, AND has no pending deployment. A look may be older than one before it, since DescribeEndpoint promises no order: an
+answer that was last modified before one on which a decision was recorded decides nothing, and a rollback needs an answer that proves it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from enum import Enum
 IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 DEAD_ENDS = frozenset({"Failed", "OutOfService", "Deleting", "UpdateRollbackFailed"})
 
+ASK_AGAIN_SECONDS = 60
+"""Service time after which a look shows an update that was heard; sooner, nobody asks for the same again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointView:
-    """One look at an endpoint. `stage` is the green variant's status in a pending deployment, `stage_started` epoch seconds."""
+    """One look at an endpoint. `stage` is the green variant's status in a pending deployment; `stage_started` and `modified`, the
+    endpoint's LastModifiedTime, are epoch seconds."""
 
     status: str
     config: str
@@ -26,6 +31,7 @@ class EndpointView:
     last_rollback_alarms: frozenset[str] = frozenset()
     desired_count: int | None = None
     failure_reason: str | None = None
+    modified: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,8 @@ class Progress:
         submitted: UpdateEndpoint was answered with success.
         seen_pending: the deployment of `target` was seen under way.
         reverting: the release went live and then failed its checks; `former` is to be live again.
+        revert_asked: the UpdateEndpoint of the way back was about to be sent.
+        seen_at: LastModifiedTime of the newest look on which `seen_pending` or `reverting` was recorded.
     """
 
     target: str
@@ -47,6 +55,8 @@ class Progress:
     submitted: bool = False
     seen_pending: bool = False
     reverting: bool = False
+    revert_asked: bool = False
+    seen_at: float = 0.0
 
 
 class Step(Enum):
@@ -59,11 +69,14 @@ class Step(Enum):
     ROLLED_BACK = "the former config is live again"
     REVERT = "ask for the former config"
     SOMEBODY_ELSE = "another update is under way"
+    OVERTAKEN = "after ours somebody else's config went live"
     UNKNOWN = "the outcome can't be told"
 
 
 def next_step(view: EndpointView, progress: Progress) -> Step:
     """The one step that follows. Pure and total: every view has an answer."""
+    if view.modified < progress.seen_at:
+        return Step.WAIT
     if progress.reverting:
         return _next_step_back(view, progress)
     ours_was_accepted = progress.seen_pending or progress.marker in view.last_rollback_alarms
@@ -80,9 +93,10 @@ def next_step(view: EndpointView, progress: Progress) -> Step:
     if view.config == progress.target:
         return Step.RELEASED
     if view.config != progress.former:
-        return Step.UNKNOWN if progress.submitted or ours_was_accepted else Step.SOMEBODY_ELSE
+        return Step.OVERTAKEN if progress.submitted or ours_was_accepted else Step.SOMEBODY_ELSE
     if ours_was_accepted:
-        return Step.ROLLED_BACK
+        proved = progress.marker in view.last_rollback_alarms or view.modified > progress.seen_at
+        return Step.ROLLED_BACK if proved else Step.WAIT
     return Step.WAIT if progress.submitted else Step.UPDATE
 
 
@@ -96,8 +110,14 @@ def _next_step_back(view: EndpointView, progress: Progress) -> Step:
     if view.status != "InService":
         return Step.UNKNOWN
     if view.config == progress.former:
-        return Step.ROLLED_BACK
-    return Step.REVERT if view.config == progress.target else Step.UNKNOWN
+        return Step.ROLLED_BACK if progress.revert_asked else Step.WAIT
+    return Step.REVERT if view.config == progress.target else Step.OVERTAKEN
+
+
+def never_heard(view: EndpointView, *, asked_at: float) -> bool:
+    """Whether an update that was about to be asked for at `asked_at` is known not to have been made, `ASK_AGAIN_SECONDS` later and with the
+    endpoint at rest: it was last modified before. Service time, epoch seconds."""
+    return view.modified < asked_at
 
 
 def is_live(view: EndpointView, config: str) -> bool:

@@ -19,13 +19,23 @@ from pipelines.promotion.seam import Aws
 
 _TRAFFIC_STAGES = frozenset({"ActivatingTraffic", "Baking"})
 _PROBES_A_LOOK = 10
+_GONE = "it was deleted while the release needed it"
 
 
 class Watch:
-    """Watches one rollout, look by look. `reasons` are what was found against it; `vetoed` that AWS was told."""
+    """Watches one rollout, look by look. `reasons` are what was found against it; `vetoed` that it must not go live for one of them."""
 
-    def __init__(self, aws: Aws, outputs: EnvironmentOutputs, names: ReleaseNames, probes: Sequence[dict[str, str]], since: float) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        outputs: EnvironmentOutputs,
+        names: ReleaseNames,
+        probes: Sequence[dict[str, str]],
+        since: float,
+        heartbeat: Callable[[], None],
+    ) -> None:
         self._aws = aws
+        self._heartbeat = heartbeat
         self._outputs = outputs
         self._names = names
         self._probes = probes
@@ -36,12 +46,15 @@ class Watch:
         self.failed = 0
         self.green_invocations = 0.0
         self.reasons: list[str] = []
+        self.vetoed = False
 
     def look(self, view: EndpointView) -> None:
         """Judge green once, and veto the rollout if it is found wanting."""
-        for name, alarm in self._aws.alarms((*self._outputs.endpoint.alarm_names, *self._names.alarms)).items():
-            if alarm["StateValue"] == "ALARM":
-                self._add(f"alarm {name}: {alarm.get('StateReason') or 'in ALARM'}", key=f"alarm {name}:")
+        for name, fault in self._alarms_against().items():
+            if fault == _GONE and view.pending_config is not None:
+                self._veto(f"alarm {name}: {fault}", key=f"alarm {name}:")
+            else:
+                self._add(f"alarm {name}: {fault}", key=f"alarm {name}:")
         if view.stage in _TRAFFIC_STAGES:
             self._probe()
         if view.stage == "Baking" and not self.has_enough():
@@ -51,6 +64,13 @@ class Watch:
             if late and not self.has_enough():
                 minimum = self._outputs.rollout.minimum_green_invocations
                 self._veto(f"the new fleet answered {self.green_invocations:.0f} requests, fewer than the {minimum} that a judgement needs")
+
+    def _alarms_against(self) -> dict[str, str]:
+        """What is wrong with the alarms that guard the rollout, by name."""
+        names = (*self._outputs.endpoint.alarm_names, *self._names.alarms)
+        found = self._aws.alarms(names)
+        ringing = {name: str(alarm.get("StateReason") or "in ALARM") for name, alarm in found.items() if alarm["StateValue"] == "ALARM"}
+        return ringing | {name: _GONE for name in names if name not in found}
 
     def has_enough(self) -> bool:
         return self.green_invocations >= self._outputs.rollout.minimum_green_invocations
@@ -84,12 +104,14 @@ class Watch:
             request = self._probes[self.sent % len(self._probes)]
             self.sent += 1
             answer = self._aws.invoke(self._outputs.endpoint.name, body=request["body"], content_type=request["content_type"])
+            self._heartbeat()
             if not answer["ok"]:
                 self.failed += 1
                 self._veto(f"a golden request failed with {answer['status']}: {answer['body'][:200]}", key="a golden request failed")
 
     def _veto(self, reason: str, key: str = "") -> None:
         self._add(reason, key=key)
+        self.vetoed = True
         if self._vetoed_at is None or self._aws.now - self._vetoed_at >= 60:
             self._vetoed_at = self._aws.now
             self._aws.put_metric(render.VETO_NAMESPACE, render.VETO_METRIC, {"EndpointConfigName": self._names.endpoint_config}, 1.0)
@@ -98,10 +120,13 @@ class Watch:
         if not any(known.startswith(key or reason) for known in self.reasons):
             self.reasons.append(reason)
 
-    def faults_after(self, pause: Callable[[], None], heartbeat: Callable[[], None]) -> list[str]:
-        """What is wrong once green has all the traffic: golden requests that fail or are not answered as at the evaluation, or too
-        few requests in all. Metrics may be late, so the count is given three minutes."""
-        faults = []
+    def faults_after(self, pause: Callable[[], None]) -> list[str]:
+        """What is wrong once green has all the traffic: a veto that came too late for the service to heed it, alarms that ring or are
+        gone, golden requests that fail or are not answered as at the evaluation, or too few requests in all. Metrics may be late, so the
+        count is given three minutes."""
+        if self.vetoed:
+            return ["the service did not heed the veto in time"]
+        faults = [f"alarm {name}: {fault}" for name, fault in self._alarms_against().items()]
         for number, request in enumerate(self._probes):
             self.sent += 1
             answer = self._aws.invoke(self._outputs.endpoint.name, body=request["body"], content_type=request["content_type"])
@@ -114,14 +139,14 @@ class Watch:
                 faults.append(f"golden request {number} was answered {given!r}; the evaluated artefact answers {expected!r}")
             if len(faults) >= 3:
                 return faults
-            heartbeat()
+            self._heartbeat()
         began = self._aws.now
         while not self.has_enough():
             self._count()
             if self.has_enough() or self._aws.now - began > 180:
                 break
             pause()
-            heartbeat()
+            self._heartbeat()
         if not self.has_enough():
             faults.append(f"the new fleet answered {self.green_invocations:.0f} requests, too few for a judgement")
         return faults

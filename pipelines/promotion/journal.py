@@ -2,12 +2,14 @@
 
 Two kinds of items. `LEASE#<endpoint>` says which run of which promotion may act, until when, and whether that promotion came to an end.
 `<promotion id>` keeps the promotion's plan, its facts and the trail of its calls. Each item carries a version that every write expects and
-raises; that is the fencing token: a run that was taken over finds its next write refused, before it does any harm.
+raises, and names the process that wrote it; that is the fencing token: a run that was taken over finds its next write refused, and so
+makes no more calls. The one that it may have been about to make is harmless whenever it comes: no name is used again after its deletion.
 """
 
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +57,8 @@ class Journal:
         self._endpoint = endpoint
         self._seconds = lease_seconds
         self._run = run
+        self._writer = uuid.uuid4().hex
+        self._held_before = False
 
     @property
     def _lease_key(self) -> str:
@@ -75,15 +79,18 @@ class Journal:
         if item is not None:
             held = Holder(**item["body"])
             if held.promotion == promotion:
-                if not held.finished and held.until > now and held.run != self._run:
+                # A run that is started again goes on at once; a process that lost the lease follows whoever has it, even by its own name.
+                ours = item["writer"] == self._writer or (held.run == self._run and not self._held_before)
+                if not held.finished and held.until > now and not ours:
                     return held
             else:
                 self._refuse_unfinished(held, now)
         wanted = Holder(promotion=promotion, operation=operation, run=self._run, until=now + self._seconds, finished=False)
         try:
-            version = self._aws.write_item(self._lease_key, vars(wanted), expected=item["version"] if item else 0)
+            version = self._write(self._lease_key, vars(wanted), expected=item["version"] if item else 0)
         except VersionConflict:
             return self.acquire(promotion, operation)
+        self._held_before = True
         return Lease(endpoint=self._endpoint, holder=wanted, version=version, renewed=now)
 
     def check_idle(self) -> None:
@@ -135,7 +142,7 @@ class Journal:
         if item is None or item["body"]["promotion"] != promotion or item["body"]["finished"]:
             return
         with contextlib.suppress(VersionConflict):
-            self._aws.write_item(self._lease_key, {**item["body"], "until": 0.0, "finished": True}, expected=item["version"])
+            self._write(self._lease_key, {**item["body"], "until": 0.0, "finished": True}, expected=item["version"])
 
     def _has_ended(self, promotion: str) -> bool:
         entry = self.load(promotion)
@@ -143,7 +150,7 @@ class Journal:
 
     def _write_lease(self, lease: Lease, holder: Holder) -> None:
         try:
-            lease.version = self._aws.write_item(self._lease_key, vars(holder), expected=lease.version)
+            lease.version = self._write(self._lease_key, vars(holder), expected=lease.version)
         except VersionConflict as error:
             raise LeaseLost(lease.holder.promotion) from error
         lease.holder = holder
@@ -174,6 +181,9 @@ class Journal:
     def _put(self, entry: Entry) -> None:
         body = {"facts": entry.facts, "trail": entry.trail, "outcome": entry.outcome}
         try:
-            entry.version = self._aws.write_item(entry.promotion, body, expected=entry.version)
+            entry.version = self._write(entry.promotion, body, expected=entry.version)
         except VersionConflict as error:
             raise LeaseLost(entry.promotion) from error
+
+    def _write(self, key: str, body: dict[str, Any], *, expected: int) -> int:
+        return self._aws.write_item(key, body, expected=expected, writer=self._writer)

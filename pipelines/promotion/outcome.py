@@ -14,14 +14,14 @@ from typing import Literal
 
 from infra import errors
 
-Ending = Literal["released", "rolled-back"]
+Ending = Literal["released", "rolled-back", "unknown"]
 
 MESSAGE_LIMIT = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The known end of a promotion. `at` is service time, epoch seconds; `reasons` say why it was rolled back."""
+    """The end of a promotion. `at` is service time, epoch seconds; `reasons` say why it was rolled back, or why nobody can tell."""
 
     promotion: str
     operation: str
@@ -31,13 +31,25 @@ class Outcome:
     at: float
     reasons: tuple[str, ...] = ()
 
-    def raise_unless_released(self) -> None:
+    def error(self) -> errors.LockstepError | None:
+        """What an ending other than `released` is, as an error with its exit code."""
         if self.ending == "rolled-back":
-            raise errors.RolledBack(
+            return errors.RolledBack(
                 f"promotion {self.promotion} was rolled back: {'; '.join(self.reasons) or 'the service gave no reason'}",
                 where=self.model_package_arn,
                 remedy="The former release serves. The ledger's evidence of this promotion says what was seen.",
             )
+        if self.ending == "unknown":
+            return errors.OutcomeUnknown(
+                f"how promotion {self.promotion} ended can't be told: {'; '.join(self.reasons)}",
+                where=self.model_package_arn,
+                remedy="Find out who changed the endpoint. `lockstep restore` brings the ledger's last release back.",
+            )
+        return None
+
+    def raise_unless_released(self) -> None:
+        if error := self.error():
+            raise error
 
     @classmethod
     def parse(cls, value: dict[str, object]) -> Outcome:
@@ -47,10 +59,12 @@ class Outcome:
 def exit_message(ended: Outcome | errors.LockstepError) -> str:
     """The JSON of an outcome or error, within the service's limit: long texts are cut, never the structure."""
     if isinstance(ended, Outcome):
-        body: dict[str, object] = {"outcome": {**asdict(ended), "reasons": list(ended.reasons)}, "exit_code": 0}
+        error = ended.error()
+        exit_code = error.exit_code if error else 0
+        body: dict[str, object] = {"outcome": {**asdict(ended), "reasons": list(ended.reasons)}, "exit_code": exit_code}
         if len(text := json.dumps(body)) <= MESSAGE_LIMIT:
             return text
-        return json.dumps({"outcome": {**asdict(ended), "reasons": []}, "exit_code": 0})
+        return json.dumps({"outcome": {**asdict(ended), "reasons": []}, "exit_code": exit_code})
     room = 700
     while True:
         body = {

@@ -40,12 +40,14 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """An order with the promotion's id and package settled."""
+    """An order with the promotion's id and package settled; `head` is the number of the ledger's newest release that it was settled from,
+    if it was."""
 
     promotion: str
     operation: Operation
     model_package_arn: str
     requested_by: str
+    head: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +73,21 @@ class Plan:
             submitted=bool(facts.get("submitted")),
             seen_pending=bool(facts.get("seen_pending")),
             reverting=bool(facts.get("reverting")),
+            revert_asked=bool(facts.get("revert_asked")),
+            seen_at=float(facts.get("seen_at") or 0.0),
         )
 
     def stored(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def make(outputs: EnvironmentOutputs, job: Job, candidate: Candidate, view: EndpointView, *, now: float) -> Plan:
+def make(outputs: EnvironmentOutputs, job: Job, candidate: Candidate, view: EndpointView, *, take: int, now: float) -> Plan:
     """Render everything.
 
     A release keeps the number of instances that autoscaling has arrived at: it is rendered into the config and retained by the service, in
     case it changes in between. A redeploy applies the spec's number.
     """
-    names = names_of(outputs, job.promotion)
+    names = names_of(outputs, job.promotion, take)
     redeploy = job.operation == "redeploy"
     count = outputs.serving.instance_count if redeploy else (view.desired_count or outputs.serving.instance_count)
     rollback_alarms = [*names.alarms, *outputs.endpoint.alarm_names]
@@ -101,5 +105,11 @@ def make(outputs: EnvironmentOutputs, job: Job, candidate: Candidate, view: Endp
     )
 
 
-def names_of(outputs: EnvironmentOutputs, promotion: str) -> ReleaseNames:
-    return release_names(outputs.promotion.release_prefix, promotion)
+def names_of(outputs: EnvironmentOutputs, promotion: str, take: int) -> ReleaseNames:
+    """Names of what a promotion makes.
+
+    Args:
+        take: how often it was stopped and what it had made was deleted. The next take has other names, so that a delete that was under way
+            when its run was taken over can't hit what the next take makes live.
+    """
+    return release_names(outputs.promotion.release_prefix, f"{promotion} {take}" if take else promotion)

@@ -14,7 +14,7 @@ from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import approval, images, render
 from pipelines.promotion.candidate import Candidate, check_evaluation, check_gates, split_s3
 from pipelines.promotion.decisions import IN_PROGRESS, EndpointView
-from pipelines.promotion.seam import Aws, code, text
+from pipelines.promotion.seam import Aws, code, passing, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ def check_all(checks: Sequence[Callable[[], Any]], heartbeat: Callable[[], None]
 
     Raises:
         LockstepError: with all that is wrong; the class is the first failure's.
+        ClientError: a call was throttled or met a fault of the service, which says nothing about what it asked.
     """
     failures: list[LockstepError] = []
     for check in checks:
@@ -74,6 +75,8 @@ def check_all(checks: Sequence[Callable[[], Any]], heartbeat: Callable[[], None]
         except LockstepError as error:
             failures.append(error)
         except ClientError as error:
+            if passing(error):
+                raise
             failures.append(refused(error))
         heartbeat()
     if failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from infra.errors import PreflightError
+from infra.errors import ConflictError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import render, resources
 from pipelines.promotion.candidate import Candidate
@@ -57,7 +57,27 @@ def resolve(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Led
         operation=order.operation,
         model_package_arn=chosen.model_package_arn,
         requested_by=order.requested_by,
+        head=head.number,
     )
+
+
+def check_current(outputs: EnvironmentOutputs, ledger: Ledger, job: Job) -> bool:
+    """Whether the ledger still is what the job was settled from; to be asked under the lease, before the job begins. If not, a redeploy or
+    restore is settled anew.
+
+    Raises:
+        ConflictError: a rollback; settled anew it would take back a release that nobody asked to take back.
+    """
+    latest = ledger.latest() if job.head is not None else None
+    if latest is None or latest.number == job.head:
+        return True
+    if job.operation == "rollback":
+        raise ConflictError(
+            f"since the rollback was asked for, {latest.operation} {latest.promotion} has ended",
+            where=f"ledger of {outputs.environment}",
+            remedy="Look at what serves now (`lockstep status`), and ask again if that is to be taken back too.",
+        )
+    return False
 
 
 def _release(aws: Aws, outputs: EnvironmentOutputs, order: Order) -> Job:

@@ -16,14 +16,14 @@ from pipelines.promotion.plan import Job, Plan
 from pipelines.promotion.seam import Aws, already_exists
 
 _ALARM_PATIENCE_SECONDS = 600
+_READS_OF_WHAT_IS_THERE = 5
 
 
 def view_of(described: dict[str, Any]) -> EndpointView:
     """DescribeEndpoint's answer, reduced to what decisions need."""
     pending = described.get("PendingDeploymentSummary") or {}
     variants = pending.get("ProductionVariants") or [{}]
-    statuses = variants[0].get("VariantStatus") or [{}]
-    started = statuses[-1].get("StartTime")
+    statuses = sorted(variants[0].get("VariantStatus") or [{}], key=lambda status: _seconds(status.get("StartTime")))
     rollback = (described.get("LastDeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
     live = described.get("ProductionVariants") or [{}]
     return EndpointView(
@@ -31,14 +31,19 @@ def view_of(described: dict[str, Any]) -> EndpointView:
         config=described.get("EndpointConfigName", ""),
         pending_config=pending.get("EndpointConfigName"),
         stage=statuses[-1].get("Status"),
-        stage_started=started.timestamp() if isinstance(started, datetime) else None,
+        stage_started=_seconds(statuses[-1].get("StartTime")) or None,
         last_rollback_alarms=frozenset(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),
         desired_count=live[0].get("DesiredInstanceCount"),
         failure_reason=described.get("FailureReason"),
+        modified=_seconds(described.get("LastModifiedTime")),
     )
 
 
-def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, job: Job) -> None:
+def _seconds(time: object) -> float:
+    return time.timestamp() if isinstance(time, datetime) else 0.0
+
+
+def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, job: Job, pause: Callable[[], None]) -> None:
     """Model, endpoint config, alarms.
 
     Raises:
@@ -46,7 +51,12 @@ def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, job: Job) -> None:
     """
     tags = render.tags(outputs, promotion=job.promotion, model_package_arn=job.model_package_arn)
     _adopt(
-        "model", plan.model["ModelName"], plan.model, lambda: aws.model(plan.model["ModelName"]), lambda: aws.create_model(plan.model, tags)
+        "model",
+        plan.model["ModelName"],
+        plan.model,
+        lambda: aws.model(plan.model["ModelName"]),
+        lambda: aws.create_model(plan.model, tags),
+        pause,
     )
     _adopt(
         "endpoint config",
@@ -54,14 +64,17 @@ def ensure(aws: Aws, outputs: EnvironmentOutputs, plan: Plan, job: Job) -> None:
         plan.endpoint_config,
         lambda: aws.endpoint_config(plan.target),
         lambda: aws.create_endpoint_config(plan.endpoint_config, tags),
+        pause,
     )
     existing = aws.alarms(alarm["AlarmName"] for alarm in plan.alarms)
     for alarm in plan.alarms:
         name = alarm["AlarmName"]
-        _adopt("alarm", name, alarm, lambda name=name: existing.get(name), lambda alarm=alarm: aws.put_alarm(alarm, tags))  # type: ignore[misc]
+        _adopt("alarm", name, alarm, lambda name=name: existing.get(name), lambda alarm=alarm: aws.put_alarm(alarm, tags), pause)  # type: ignore[misc]
 
 
-def _adopt(kind: str, name: str, wanted: dict[str, Any], read: Callable[[], Any], create: Callable[[], None]) -> None:
+def _adopt(
+    kind: str, name: str, wanted: dict[str, Any], read: Callable[[], Any], create: Callable[[], None], pause: Callable[[], None]
+) -> None:
     found = read()
     if found is None:
         try:
@@ -70,7 +83,10 @@ def _adopt(kind: str, name: str, wanted: dict[str, Any], read: Callable[[], Any]
         except ClientError as error:
             if not already_exists(error):
                 raise
-            found = read()
+            for _ in range(_READS_OF_WHAT_IS_THERE):
+                if (found := read()) is not None:
+                    break
+                pause()
     if different := render.differences(wanted, found):
         raise ConflictError(
             f"a {kind} by this promotion's name exists and differs in {', '.join(different)}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -19,13 +20,31 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 Answer = dict[str, Any]
 
 _PATIENT = Config(connect_timeout=10, read_timeout=70, retries={"mode": "standard", "max_attempts": 5})
 _ONCE = Config(connect_timeout=10, read_timeout=70, retries={"mode": "standard", "max_attempts": 1})
 _CHUNK = 1 << 20
+_ASKED_AT_MOST = 3
+_THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+"""What AWS's SDKs take for throttling (botocore's standard retry mode), besides answers of the class 5XX."""
 
 
 class VersionConflict(Exception):
@@ -48,6 +67,24 @@ def _absent(error: ClientError) -> bool:
 
 def already_exists(error: ClientError) -> bool:
     return code(error) in {"ResourceInUse", "ResourceInUseException"} or "already exist" in text(error)
+
+
+def passing(error: Exception) -> bool:
+    """An error that says nothing about the request: it may have been heard or not, and asked again later it may be answered."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or code(error) in _THROTTLED
+    return isinstance(error, ConnectionError | HTTPClientError)
+
+
+def in_progress(error: ClientError) -> bool:
+    """An update was refused because one is under way already: ours, if an answer was lost, or somebody else's."""
+    return "in-progress" in text(error)
+
+
+def was_asked_once(error: ClientError) -> bool:
+    """The SDK did not ask again after a lost answer, so the refusal is of the first request, and that one was not heard."""
+    return not error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
 
 
 class Aws:
@@ -87,32 +124,43 @@ class Aws:
         item = self._client("dynamodb").get_item(TableName=self._table, Key={"promotion_id": {"S": key}}, ConsistentRead=True).get("Item")
         if item is None:
             return None
-        return {"version": int(item["version"]["N"]), "body": json.loads(item["body"]["S"])}
+        writer = item.get("writer", {}).get("S", "")
+        return {"version": int(item["version"]["N"]), "writer": writer, "body": json.loads(item["body"]["S"])}
 
-    def write_item(self, key: str, body: Answer, *, expected: int) -> int:
+    def write_item(self, key: str, body: Answer, *, expected: int, writer: str) -> int:
         """Write an item if it still is at version `expected` (0: does not exist yet); returns the new version.
 
+        Args:
+            writer: names this process. What it wrote last it may overwrite at any version: that is its own write whose answer was lost.
+
         Raises:
-            VersionConflict: it is not.
+            VersionConflict: somebody else has written it.
         """
+        while not self._put_item(key, body, expected=expected, writer=writer):
+            found = self.read_item(key)
+            if found is None or found["writer"] != writer or found["version"] == expected:
+                raise VersionConflict(key)
+            expected = found["version"]
+        return expected + 1
+
+    def _put_item(self, key: str, body: Answer, *, expected: int, writer: str) -> bool:
+        """False if the item is at another version."""
         condition: Answer = {"ConditionExpression": "attribute_not_exists(promotion_id)"}
         if expected:
             condition = {"ConditionExpression": "version = :v", "ExpressionAttributeValues": {":v": {"N": str(expected)}}}
         item = {
             "promotion_id": {"S": key},
             "version": {"N": str(expected + 1)},
+            "writer": {"S": writer},
             "body": {"S": json.dumps(body, sort_keys=True)},
         }
         try:
             self._client("dynamodb").put_item(TableName=self._table, Item=item, **condition)
         except ClientError as error:
-            if code(error) != "ConditionalCheckFailedException":
-                raise
-            # A retry inside the SDK after a lost answer meets its own first write.
-            found = self.read_item(key)
-            if found != {"version": expected + 1, "body": body}:
-                raise VersionConflict(key) from error
-        return expected + 1
+            if code(error) == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
 
     # -- endpoint ------------------------------------------------------------------------------------------------
 
@@ -154,21 +202,30 @@ class Aws:
         return self._names("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", prefix)
 
     def invoke(self, endpoint: str, *, body: str, content_type: str) -> Answer:
-        """One request to the endpoint, not retried: {"ok", "status", "body"}."""
-        try:
-            answer = self._client("sagemaker-runtime", _ONCE).invoke_endpoint(
-                EndpointName=endpoint, Body=body.encode(), ContentType=content_type
-            )
-            return {"ok": True, "status": 200, "body": answer["Body"].read().decode(errors="replace")}
-        except ClientError as error:
-            status = error.response.get("OriginalStatusCode") or error.response["ResponseMetadata"].get("HTTPStatusCode")
-            return {"ok": False, "status": status, "body": f"{code(error)}: {text(error)}"}
+        """One request to the endpoint: {"ok", "status", "body"}. Asked again only if no answer came; what never answers has no status."""
+        client = self._client("sagemaker-runtime", _ONCE)
+        lost = ""
+        for _ in range(_ASKED_AT_MOST):
+            try:
+                answer = client.invoke_endpoint(EndpointName=endpoint, Body=body.encode(), ContentType=content_type)
+                return {"ok": True, "status": 200, "body": answer["Body"].read().decode(errors="replace")}
+            except ClientError as error:
+                status = error.response.get("OriginalStatusCode") or error.response["ResponseMetadata"].get("HTTPStatusCode")
+                return {"ok": False, "status": status, "body": f"{code(error)}: {text(error)}"}
+            except BotoCoreError as error:
+                if not passing(error):
+                    raise
+                lost = f"{type(error).__name__}: {error}"
+        return {"ok": False, "status": None, "body": lost}
 
     # -- alarms and metrics --------------------------------------------------------------------------------------
 
     def alarms(self, names: Iterable[str]) -> dict[str, Answer]:
         wanted = list(names)
-        found = self._client("cloudwatch").describe_alarms(AlarmNames=wanted, MaxRecords=100) if wanted else {"MetricAlarms": []}
+        if not wanted:
+            return {}
+        kinds = ["MetricAlarm", "CompositeAlarm"]
+        found = self._client("cloudwatch").describe_alarms(AlarmNames=wanted, AlarmTypes=kinds, MaxRecords=100)
         both = [*found.get("MetricAlarms", []), *found.get("CompositeAlarms", [])]
         return {alarm["AlarmName"]: alarm for alarm in both}
 
@@ -190,14 +247,15 @@ class Aws:
         self._client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[data])
 
     def metric_sum(self, namespace: str, metric: str, dimensions: dict[str, str], *, start: float, end: float) -> float:
-        """Sum of a metric between two service times, widened to whole minutes."""
+        """Sum of a metric between two service times, widened to whole minutes. One answer holds 1,440 points at most."""
+        period = 60 * max(1, math.ceil((end - start + 120) / 60 / 1440))
         answer = self._client("cloudwatch").get_metric_statistics(
             Namespace=namespace,
             MetricName=metric,
             Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
             StartTime=datetime.fromtimestamp(start // 60 * 60, UTC),
             EndTime=datetime.fromtimestamp(end // 60 * 60 + 60, UTC),
-            Period=60,
+            Period=period,
             Statistics=["Sum"],
         )
         return float(sum(point["Sum"] for point in answer.get("Datapoints", [])))

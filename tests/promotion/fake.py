@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.outputs import EnvironmentOutputs
-from pipelines.promotion.seam import Answer, Aws, VersionConflict
+from pipelines.promotion.seam import Answer, Aws
 from tests.promotion.environment import IMAGE_MANIFEST, make_outputs
 
 
@@ -25,7 +25,9 @@ class Killed(BaseException):
 
 
 def failure(operation: str, message: str, code: str = "ValidationException") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+    return ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400, "RetryAttempts": 0}}, operation
+    )  # type: ignore[typeddict-item]
 
 
 def said_by(session: str, **more: str) -> Answer:
@@ -40,7 +42,7 @@ class World:
 
     def __init__(self, outputs: EnvironmentOutputs | None = None) -> None:
         self.outputs = outputs or make_outputs()
-        self.time = 1_800_000_000.0
+        self.time = self.modified = 1_800_000_000.0
         self.items: dict[str, Answer] = {}
         self.models: dict[str, Answer] = {self.outputs.endpoint.bootstrap_model_name: {}}
         variant = {"VariantName": self.outputs.serving.variant_name, "ModelName": self.outputs.endpoint.bootstrap_model_name}
@@ -157,15 +159,16 @@ class World:
                 self.alarm_table[self.alarm_trips]["StateValue"] = "ALARM"
         watched = [a["AlarmName"] for a in self.deployment["request"].get("AutoRollbackConfiguration", {}).get("Alarms", [])]
         if stage != "Creating" and any(self.alarm_table[name]["StateValue"] == "ALARM" for name in watched if name in self.alarm_table):
-            self.deployment = None
-            self.status = "InService"
+            self._rest()
             return
         if stage == "Deleting":
             self.live = target
             if not self.deployment["retain"]:
                 self.desired = self.configs[target]["ProductionVariants"][0]["InitialInstanceCount"]
-            self.deployment = None
-            self.status = "InService"
+            self._rest()
+
+    def _rest(self) -> None:
+        self.deployment, self.status, self.modified = None, "InService", self.time
 
     def start_update(self, config: str, request: Answer, retain: bool) -> None:
         if self.status != "InService":
@@ -174,7 +177,7 @@ class World:
             raise failure("UpdateEndpoint", "Could not find endpoint configuration")
         self.updates.append((config, retain))
         self.last_deployment = request
-        self.status = "Updating"
+        self.status, self.modified = "Updating", self.time
         self.deployment = {"config": config, "request": request, "retain": retain, "began": self.time}
 
 
@@ -206,15 +209,13 @@ class FakeAws(Aws):
         self._done("GetItem")
         return found
 
-    def write_item(self, key: str, body: Answer, *, expected: int) -> int:
+    def _put_item(self, key: str, body: Answer, *, expected: int, writer: str) -> bool:
         found = self.world.items.get(key)
-        conflict = (found["version"] if found else 0) != expected
-        if not conflict:
-            self.world.items[key] = {"version": expected + 1, "body": json.loads(json.dumps(body))}
+        fits = (found["version"] if found else 0) == expected
+        if fits:
+            self.world.items[key] = {"version": expected + 1, "writer": writer, "body": json.loads(json.dumps(body))}
         self._done("PutItem")
-        if conflict:
-            raise VersionConflict(key)
-        return expected + 1
+        return fits
 
     def endpoint(self, name: str) -> Answer | None:
         w = self.world
@@ -225,6 +226,7 @@ class FakeAws(Aws):
                 "EndpointConfigName": w.live,
                 "ProductionVariants": [{"DesiredInstanceCount": w.desired}],
                 "LastDeploymentConfig": w.last_deployment,
+                "LastModifiedTime": datetime.fromtimestamp(w.modified, UTC),
             }
             stage = w.stage()
             if stage and w.deployment:
@@ -302,7 +304,7 @@ class FakeAws(Aws):
         return answer
 
     def alarms(self, names: Iterable[str]) -> dict[str, Answer]:
-        found = {name: copy.deepcopy(self.world.alarm_table[name]) for name in names if name in self.world.alarm_table}
+        found = {name: {**self.world.alarm_table[name]} for name in names if name in self.world.alarm_table}
         self._done("DescribeAlarms")
         return found
 
