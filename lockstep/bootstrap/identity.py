@@ -1,7 +1,9 @@
 """Who deploys: a role for CI, taken on by OIDC, without a stored key, for one environment alone.
 
-It can make and change what an environment consists of. It can't move traffic (that is the promotion role's), nor weaken what bounds it:
-roles that it makes carry the environment's permission boundary; its own role, the state's key and evidence are out of its reach.
+It can make and change what an environment consists of. It can't move traffic, nor become the promotion role, which can: it neither hands
+that role to a service, nor says who may assume it, nor makes it anew. Roles that it makes carry the environment's permission
+boundary, which it may make once and not change; its own role, the state's key and evidence are out of its reach. What it deploys, the
+definitions of pipelines among it, runs under the environment's roles: about those decides who may merge.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 POLICY_NAME = "one-environment"
+# What roles of an environment are handed to: its jobs and models, the rule that starts a release, the network's flow logs.
+_SERVICES = ["events.amazonaws.com", "sagemaker.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
+_BECOME = ["iam:DeleteRole", "iam:PassRole", "iam:UpdateAssumeRolePolicy"]
+_WEAKEN = ["iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"]
 DEPLOY_POLICY = "arn:{partition}:iam::aws:policy/PowerUserAccess"
 
 
@@ -72,7 +78,7 @@ def rights(names: Names) -> dict[str, Any]:
     bounded = {"StringEquals": {"iam:PermissionsBoundary": names.boundary_arn}}
     change = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePolicy"]
     manage = ["iam:DeleteRole", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"]
-    manage += ["iam:ListRolePolicies", "iam:PassRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+    manage += ["iam:ListRolePolicies", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
     manage += ["iam:ListRoleTags"]
     managed = ["iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:GetPolicy"]
     managed += ["iam:GetPolicyVersion", "iam:ListPolicyVersions", "iam:TagPolicy", "iam:UntagPolicy"]
@@ -81,8 +87,11 @@ def rights(names: Names) -> dict[str, Any]:
         "Statement": [
             _statement("BoundedRoles", "Allow", change, roles, bounded),
             _statement("OwnRoles", "Allow", manage, roles),
+            _statement("PassesOwnRoles", "Allow", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _SERVICES}}),
             _statement("OwnPolicies", "Allow", managed, policies),
             _statement("NotItself", "Deny", [*change, "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", "iam:PassRole"], own),
+            _statement("NotThePromotion", "Deny", _BECOME, names.role_arn("promotion")),
+            _statement("BoundaryStays", "Deny", _WEAKEN, names.boundary_arn),
             _statement("KeepsBoundaries", "Deny", ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"], "*"),
             _statement("NoTraffic", "Deny", ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], "*"),
             _statement(

@@ -95,6 +95,34 @@ def test_the_ci_role_is_of_one_environment_and_moves_no_traffic(lockstep: Callab
     assert [item["action"] for item in other.json["items"]][-1] == "change"
 
 
+@pytest.mark.parametrize(
+    ("action", "resource", "service", "decision"),
+    [
+        ("iam:PassRole", "role/lockstep-dev-jobs", "sagemaker.amazonaws.com", "allowed"),
+        ("iam:PassRole", "role/lockstep-dev-jobs", "ec2.amazonaws.com", "implicitDeny"),
+        ("iam:PassRole", "role/lockstep-dev-promotion", "sagemaker.amazonaws.com", "explicitDeny"),
+        ("iam:UpdateAssumeRolePolicy", "role/lockstep-dev-promotion", "", "explicitDeny"),
+        ("iam:DeleteRole", "role/lockstep-dev-promotion", "", "explicitDeny"),
+        ("iam:UpdateAssumeRolePolicy", "role/lockstep-dev-events", "", "allowed"),
+        ("iam:CreatePolicy", "policy/lockstep-dev-boundary", "", "allowed"),
+        ("iam:CreatePolicyVersion", "policy/lockstep-dev-boundary", "", "explicitDeny"),
+        ("iam:PutRolePolicy", "role/lockstep-dev-ci", "", "explicitDeny"),
+        ("iam:PassRole", "role/lockstep-prod-jobs", "sagemaker.amazonaws.com", "implicitDeny"),
+    ],
+)
+def test_ci_can_not_come_by_the_right_to_move_traffic(
+    account: boto3.Session, names: Names, action: str, resource: str, service: str, decision: str
+) -> None:
+    context = [{"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [service], "ContextKeyType": "string"}] if service else []
+    answer = account.client("iam").simulate_custom_policy(
+        PolicyInputList=[json.dumps(identity.rights(names))],
+        ActionNames=[action],
+        ResourceArns=[f"arn:aws:iam::111111111111:{resource}"],
+        ContextEntries=context,
+    )
+    assert answer["EvaluationResults"][0]["EvalDecision"] == decision
+
+
 def test_another_account_is_refused_before_anything_is_made(lockstep: Callable[..., Ran], account: boto3.Session) -> None:
     ran = lockstep("bootstrap", "staging", "--repository", "acme/models")
     assert ran.code == 1
