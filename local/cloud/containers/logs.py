@@ -40,6 +40,7 @@ class LogStream:
         self._guard = threading.Lock()
         self._sending = threading.Lock()
         self._made = False
+        self._refused = False
 
     def __call__(self, line: str) -> None:
         with self._guard:
@@ -50,13 +51,18 @@ class LogStream:
         self._shipper.pending.set()
 
     def flush(self) -> None:
-        """Send what has gathered. A refusal is logged and no more: output of a job is not worth the job's failure."""
+        """Send what has gathered. A refusal is logged and no more: output of a job is not worth the job's failure. Where the role may not
+        write logs there are none, as on AWS.
+        """
         with self._sending:
-            while (batch := self._take()) and not self._shipper.closed.is_set():
+            while (batch := self._take()) and not self._shipper.closed.is_set() and not self._refused:
                 try:
                     self._make()
                     events = [{"timestamp": stamp, "message": line or " "} for stamp, line in batch]
                     self._client.put_log_events(logGroupName=self.group, logStreamName=self.name, logEvents=events)
+                except ClientError as error:
+                    self._refused = error.response["Error"]["Code"] == "AccessDeniedException"
+                    log.warning("output of %s %s did not reach CloudWatch Logs: %s", self.group, self.name, error)
                 except Exception:
                     log.exception("%d lines of %s %s did not reach CloudWatch Logs", len(batch), self.group, self.name)
 
@@ -95,8 +101,10 @@ class LogStream:
 class LogShipper:
     """Sends the lines of all streams, from one thread, that sleeps while there are none."""
 
-    def __init__(self, folder: Path, client: Callable[[str, str], LogsClient], now: Callable[[], float]) -> None:
-        """`client(account, region)` gives a CloudWatch Logs client; `now()` the cloud's time, seconds since the epoch."""
+    def __init__(self, folder: Path, client: Callable[[str, str, str | None], LogsClient], now: Callable[[], float]) -> None:
+        """`client(account, region, role)` gives a CloudWatch Logs client with the rights of a role (None: of the account); `now()` the
+        cloud's time, seconds since the epoch.
+        """
         self.folder = folder
         self._client = client
         self.now = now
@@ -106,9 +114,9 @@ class LogShipper:
         self.closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def stream(self, account: str, region: str, group: str, name: str) -> LogStream:
+    def stream(self, account: str, region: str, group: str, name: str, role_arn: str | None) -> LogStream:
         path = self.folder / account / group.strip("/") / f"{name}.log"
-        stream = LogStream(self._client(account, region), group, name, path, self)
+        stream = LogStream(self._client(account, region, role_arn), group, name, path, self)
         with self._guard:
             self._streams.append(stream)
             if self._thread is None:

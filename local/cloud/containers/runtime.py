@@ -24,6 +24,7 @@ from local.cloud.containers.images import Image, ImageError, ImageReference, Ima
 from local.cloud.containers.logs import LogShipper, LogStream
 from local.cloud.containers.paths import ML, PROGRAM, PathMap
 from local.cloud.containers.process import ContainerProcess
+from local.cloud.iam.rights import lacking, pull_needs
 
 if TYPE_CHECKING:
     from local.cloud.context import Cloud
@@ -67,7 +68,9 @@ class ContainerRuntime:
         self._images = ImageStore(cloud.home / "images")
         self._guard = threading.Lock()
         self._clients: dict[tuple[str, ...], Any] = {}
-        self.logs = LogShipper(cloud.home / "logs", lambda account, region: self.client("logs", account, region), cloud.clock.time)
+        self.logs = LogShipper(
+            cloud.home / "logs", lambda account, region, role: self.client("logs", account, region, role), cloud.clock.time
+        )
 
     def client(self, service: str, account: str, region: str, role_arn: str | None = None) -> Any:
         """A boto3 client in an account, as the service itself or as a role; kept, since making one takes longer than most calls.
@@ -86,7 +89,13 @@ class ContainerRuntime:
     def prepare(self, image_uri: str, *, account: str, region: str, role_arn: str | None = None) -> PreparedImage:
         """Pull, unpack and install what `image_uri` names, with the rights of the role. Raises ImageError with the reason."""
         reference = ImageReference.parse(image_uri)
-        if prebuilt.is_scikit_learn(reference):
+        of_aws = prebuilt.is_scikit_learn(reference)
+        refused = lacking(self._cloud, role_arn, region, pull_needs(reference, account, of_aws))
+        if refused is not None:
+            raise ImageError(
+                f"Cannot pull algorithm container. Either the image does not exist or its permissions are incorrect. {image_uri}: {refused}"
+            )
+        if of_aws:
             return PreparedImage(image_uri, reference.digest or "", None, None)
         image = self._images.pull(reference, self.client("ecr", account, reference.region, role_arn))
         if not image.can_run_here:
@@ -130,9 +139,9 @@ class ContainerRuntime:
             program = arguments[0] if arguments else ""
             raise ImageError(f"{prepared.uri}: its program {program!r} can't be started: {error.strerror}.") from error
 
-    def stream(self, account: str, region: str, group: str, name: str) -> LogStream:
-        """A log stream to hand to `spawn` as `log`; `finish` it when the process has ended."""
-        return self.logs.stream(account, region, group, name)
+    def stream(self, account: str, region: str, group: str, name: str, role_arn: str | None = None) -> LogStream:
+        """A log stream, written with the rights of a role, to hand to `spawn` as `log`; `finish` it when the process has ended."""
+        return self.logs.stream(account, region, group, name, role_arn)
 
     def finish(self, stream: LogStream) -> None:
         self.logs.finish(stream)

@@ -8,16 +8,20 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud.containers.images import ImageError
-from local.cloud.containers.runtime import ContainerRuntime, PreparedImage
+from local.cloud.containers.runtime import PreparedImage, runtime_of
+from local.cloud.iam.rights import lacking, network_needs
 from local.errors import LocalError
 
 from .records import ModelRecord
+
+if TYPE_CHECKING:
+    from local.cloud.context import Cloud
 
 
 class LaunchError(Exception):
@@ -27,8 +31,8 @@ class LaunchError(Exception):
 class Artefact:
     """What every instance of one variant starts from, fetched once with the rights of the model's execution role."""
 
-    def __init__(self, runtime: ContainerRuntime, account: str, region: str, model: ModelRecord, folder: Path) -> None:
-        self._runtime = runtime
+    def __init__(self, cloud: Cloud, account: str, region: str, model: ModelRecord, folder: Path) -> None:
+        self._cloud, self._runtime = cloud, runtime_of(cloud)
         self._account, self._region = account, region
         self.model = model
         self._folder = folder
@@ -41,11 +45,17 @@ class Artefact:
         if not image:
             raise LaunchError("The model names no container image.")
         role = self.model.given.get("ExecutionRoleArn")
+        refused = lacking(self._cloud, role, self._region, network_needs(self.model.given.get("VpcConfig"), self._account, self._region))
+        if refused is not None:
+            raise LaunchError(f"The execution role can't attach the model's container to its VPC: {refused}")
         try:
             self.image = self._runtime.prepare(image, account=self._account, region=self._region, role_arn=role)
         except (ImageError, ClientError, LocalError) as error:
             reason = error.message if isinstance(error, LocalError) else str(error)
-            raise LaunchError(f"Failed to pull the container image {image}: {reason}") from error
+            raise LaunchError(
+                f"Failed to pull the container image {image}: {reason} Please make sure all images included in the model exist, and that "
+                "the execution role used to create the model has permissions to access them."
+            ) from error
         self._folder.mkdir(parents=True, exist_ok=True)
         if self.container.get("ModelDataUrl"):
             self._download_archive(self.container["ModelDataUrl"])

@@ -7,7 +7,9 @@ from typing import Any
 
 from local.cloud.aws_errors import not_implemented
 from local.cloud.containers.images import ImageError, ImageReference
+from local.cloud.context import caller
 from local.cloud.ecr.backend import manifest_type
+from local.cloud.iam.rights import check_volume
 from local.cloud.sagemaker.base import SageMakerBase, validation
 from local.cloud.shape_checks import message, violations
 from local.errors import RoleNotAssumable
@@ -16,6 +18,7 @@ from .limits import deployment_problems, variant_problems
 from .listing import listed
 from .plan import policy_of
 from .records import ConfigRecord, EndpointRecord, ModelRecord, Pending, VariantState
+from .role_checks import check_alarms, check_data
 from .serving import Serving
 from .switches import DEFAULTS, Switches
 
@@ -54,6 +57,7 @@ class EndpointOps(SageMakerBase):
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise validation("A container needs an Image or a ModelPackageName.")
         self._check_role(given.get("ExecutionRoleArn"))
+        check_data(self.cloud, self.account_id, self.region_name, given.get("ExecutionRoleArn"), container)
         _check_manifest(container.get("Image"))
         with self.lock:
             arn = self.arn("model", name.lower())
@@ -128,6 +132,7 @@ class EndpointOps(SageMakerBase):
             if name in self.endpoints:
                 raise validation(f'Cannot create already existing endpoint "{arn}".')
             config = self._config(given["EndpointConfigName"])
+            check_volume(self.cloud, caller(), None, self.region_name, config.given.get("KmsKeyId"))
             models = self._models_of(config)
             states = _states(config)
             self._refuse(deployment_problems(given.get("DeploymentConfig"), {n: s.desired_count for n, s in states.items()}))
@@ -148,10 +153,13 @@ class EndpointOps(SageMakerBase):
                 raise validation(f'Cannot update failed endpoint "{record.arn}".')
             config = self._config(given["EndpointConfigName"])
             self._config(record.config_name)  # deleted although in use: the update can't be planned, nor taken back
+            check_volume(self.cloud, caller(), None, self.region_name, config.given.get("KmsKeyId"))
             models = self._models_of(config)
             deployment = given.get("DeploymentConfig")
             if deployment is None and given.get("RetainDeploymentConfig"):
                 deployment = record.deployment_config
+            if self.switches.unseen_alarm == "refuse":
+                check_alarms(self.cloud, self.account_id, self.region_name, models.values(), deployment)
             retained = _retained(given)
             states = _states(config, record, retained)
             counts = {n: s.desired_count for n, s in record.variants.items()}

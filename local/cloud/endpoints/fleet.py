@@ -58,7 +58,7 @@ class Fleet:
         self._expected_ends: set[str] = set()
         self._folder = cloud.home / "endpoints" / f"{endpoint}-{next(self._numbers)}-{secrets.token_hex(3)}"
         self._artefacts = {
-            name: Artefact(self._runtime, account, region, models[name], self._folder / "artefacts" / name) for name in config.variants
+            name: Artefact(cloud, account, region, models[name], self._folder / "artefacts" / name) for name in config.variants
         }
         self.active: Counts | None = None
         self.desired: Counts = {}
@@ -168,7 +168,8 @@ class Fleet:
         artefact.unpack(base)
         port = free_port()
         environment = artefact.environment() | {"SAGEMAKER_BIND_TO_PORT": str(port), "SAGEMAKER_SAFE_PORT_RANGE": f"{port}-{port}"}
-        stream = self._runtime.stream(self._account, self._region, f"/aws/sagemaker/Endpoints/{self._endpoint}", f"{variant}/{identifier}")
+        group, role = f"/aws/sagemaker/Endpoints/{self._endpoint}", artefact.model.given.get("ExecutionRoleArn")
+        stream = self._runtime.stream(self._account, self._region, group, f"{variant}/{identifier}", role)
         ended = threading.Event()
 
         def finished(process: ContainerProcess) -> None:

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from local.cloud.accounts import credential_scope
 from local.cloud.aws_errors import CloudError
 from local.cloud.http import HttpRequest, HttpResponse
-from local.cloud.iam.rights import check_right
+from local.cloud.iam.needs import Need
+from local.cloud.iam.rights import check
 
 from .capture import Exchange
 from .instance import Broken, Instance, Reply, Unreachable
@@ -58,7 +59,8 @@ class Invoker:
             key, region, _ = scope
             caller = self._cloud.accounts.resolve(key)
             name = unquote(match.group(1))
-            check_right(self._cloud, caller, region, "sagemaker:InvokeEndpoint", f"endpoint/{name}")
+            arn = f"arn:aws:sagemaker:{region}:{caller.account_id}:endpoint/{name}"
+            check(self._cloud, "sagemaker-runtime", caller, region, Need("sagemaker:InvokeEndpoint", arn, caller.account_id))
             return self._invoke(caller.account_id, region, name, request)
         except CloudError as error:
             return _error(error.status, error.code, {"Message": error.message, "message": error.message})

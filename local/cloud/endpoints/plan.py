@@ -58,6 +58,11 @@ def policy_of(config: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any]]
     return (policy.get("TrafficRoutingConfiguration") or {}).get("Type", "ALL_AT_ONCE"), policy
 
 
+def alarms_of(config: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Names of the alarms that roll a deployment back."""
+    return tuple(a["AlarmName"] for a in ((config or {}).get("AutoRollbackConfiguration") or {}).get("Alarms") or [])
+
+
 def size(capacity: Mapping[str, Any], total: int, rounding: str) -> int:
     """A capacity ({Type, Value}) as instances of a variant that has `total`: at least one, at most all."""
     value = int(capacity["Value"])
@@ -71,7 +76,7 @@ def size(capacity: Mapping[str, Any], total: int, rounding: str) -> int:
 def plan(config: Mapping[str, Any] | None, blue: Counts, green: Counts, switches: Switches = DEFAULTS) -> Plan:
     """The plan of a deployment that replaces `blue` by `green`; both have the same variants."""
     kind, policy = policy_of(config)
-    alarms = tuple(a["AlarmName"] for a in ((config or {}).get("AutoRollbackConfiguration") or {}).get("Alarms") or [])
+    alarms = alarms_of(config)
     timeout = policy.get("MaximumExecutionTimeoutInSeconds")
     if kind == "ROLLING":
         stages = _rolling(policy, blue, green, switches)

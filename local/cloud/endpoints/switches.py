@@ -18,12 +18,14 @@ class Switches:
     alarm_before: what an alarm does that is in ALARM before the first shift: roll back when the first bake looks at it, or be
         ignored until it has left ALARM once.
     missing_alarm: whether an alarm that does not exist ends the deployment or is passed over.
+    unseen_alarm: what UpdateEndpoint does where the execution role may not look at the alarms. The guide says to "ensure" that it may.
     """
 
     percent_rounding: Literal["nearest", "ceil", "floor"] = "nearest"
     last_bake: Literal["termination", "interval_and_termination"] = "termination"
     alarm_before: Literal["rollback_at_first_bake", "ignore"] = "rollback_at_first_bake"
     missing_alarm: Literal["ignore", "rollback"] = "ignore"
+    unseen_alarm: Literal["refuse", "ignore"] = "refuse"
 
 
 DEFAULTS = Switches()

@@ -139,13 +139,8 @@ def _rule(given: Mapping[str, Any], place: Place) -> list[str]:
     return arns("events", kind, {**given, "EventBusName": bus}, place)
 
 
-def _all_alarms(given: Mapping[str, Any], place: Place) -> list[str]:
-    return [f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:*"]
-
-
 # What the rule above does not find.
 _SPECIAL = {
-    "cloudwatch:DescribeAlarms": _all_alarms,  # whatever names are asked for, AWS checks alarm:*
     "sagemaker:CreateModelPackage": _created_package,
     "sagemaker:ListModelPackages": _packages_of,
     **{f"events:{verb}Rule": _rule for verb in ("Delete", "Describe", "Disable", "Enable", "Put")},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.cloud.jobs.checks import check_processing, check_role, check_training
+from local.cloud.context import caller
+from local.cloud.iam.rights import check_volume
+from local.cloud.jobs.checks import check_channels, check_processing, check_role, check_training
 from local.cloud.jobs.job import Job
 from local.cloud.jobs.listing import Listing
 from local.cloud.jobs.processing import ProcessingJob
@@ -23,6 +25,8 @@ class JobOps(SageMakerBase):
 
     def submit_training_job(self, request: dict[str, Any]) -> Job:
         check_training(request)
+        check_role(self.cloud, self.account_id, request["RoleArn"])
+        check_channels(self.cloud, self.account_id, self.region_name, request)
         return self._submit(TrainingJob, self.training_jobs, request)
 
     def submit_processing_job(self, request: dict[str, Any]) -> Job:
@@ -54,6 +58,7 @@ class JobOps(SageMakerBase):
     def _submit(self, kind: type[Job], jobs: dict[str, Any], request: dict[str, Any]) -> Job:
         check_role(self.cloud, self.account_id, request["RoleArn"])
         job = kind(self.cloud, self.account_id, self.region_name, request)
+        check_volume(self.cloud, caller(), job.role_arn, self.region_name, job.volume_key)
         with self.lock:
             if job.name in jobs:
                 raise resource_in_use(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from local.cloud.aws_errors import CloudError, not_implemented
 from local.cloud.containers.images import ImageError, ImageReference
+from local.cloud.containers.runtime import runtime_of
 from local.cloud.context import Cloud
+from local.cloud.jobs.transfer import split
 from local.cloud.sagemaker.base import validation
 from local.cloud.shape_checks import message, violations
 from local.errors import RoleNotAssumable
@@ -62,6 +66,25 @@ def check_training(request: dict[str, Any]) -> None:
         mode = channel.get("InputMode") or algorithm["TrainingInputMode"]
         if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile") or mode == "Pipe":
             raise not_implemented("sagemaker", f"CreateTrainingJob with the data source or input mode of channel {channel['ChannelName']}")
+
+
+def check_channels(cloud: Cloud, account: str, region: str, request: dict[str, Any]) -> None:
+    """Training inputs are looked for, with the rights of the role, before the job is accepted; those of processing jobs are not."""
+    role = request["RoleArn"]
+    s3 = runtime_of(cloud).client("s3", account, region, role)
+    for channel in request.get("InputDataConfig") or []:
+        source = channel["DataSource"]["S3DataSource"]
+        bucket, prefix = split(source["S3Uri"])
+        try:
+            found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]
+        except ClientError:
+            found = 0
+        if not found:
+            raise validation(
+                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source. Please ensure that the bucket exists in '
+                f'the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
+                f'"s3:ListBucket" permissions on bucket "{bucket}".'
+            )
 
 
 def check_processing(request: dict[str, Any]) -> None:

@@ -67,6 +67,15 @@ class Job(abc.ABC):
     @abc.abstractmethod
     def is_isolated(self) -> bool: ...
 
+    @property
+    @abc.abstractmethod
+    def vpc(self) -> dict[str, Any] | None:
+        """The VpcConfig."""
+
+    @property
+    @abc.abstractmethod
+    def volume_key(self) -> str | None: ...
+
     @abc.abstractmethod
     def write_config(self, base: Path, translate: Callable[[Any], Any]) -> None:
         """Write the files of input/config or config below `base`, and make the folders that the container finds."""

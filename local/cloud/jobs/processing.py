@@ -48,6 +48,15 @@ class ProcessingJob(Job):
         return bool((self.request.get("NetworkConfig") or {}).get("EnableNetworkIsolation"))
 
     @property
+    def vpc(self) -> dict[str, Any] | None:
+        return (self.request.get("NetworkConfig") or {}).get("VpcConfig")
+
+    @property
+    def volume_key(self) -> str | None:
+        found: str | None = self.request["ProcessingResources"]["ClusterConfig"].get("VolumeKmsKeyId")
+        return found
+
+    @property
     def inputs(self) -> list[dict[str, Any]]:
         return [entry["S3Input"] for entry in self.request.get("ProcessingInputs") or []]
 

@@ -16,6 +16,7 @@ from local.cloud.containers.images import ImageError
 from local.cloud.containers.paths import ML, PROGRAM, PathMap
 from local.cloud.containers.process import ContainerProcess
 from local.cloud.containers.runtime import ContainerRuntime, PreparedImage, runtime_of
+from local.cloud.iam.rights import lacking, network_needs
 from local.cloud.jobs.job import CONTAINER_HOST, Job
 from local.cloud.jobs.slots import Slots
 from local.cloud.jobs.transfer import TransferError
@@ -94,6 +95,9 @@ class JobRunner:
         """The job's final status."""
         runtime = runtime_of(self._cloud)
         self._cloud.check_assumable(job.role_arn)
+        refused = lacking(self._cloud, job.role_arn, job.region, network_needs(job.vpc, job.account, job.region))
+        if refused is not None:
+            raise JobFailed(f"ClientError: The execution role can't attach the job to its VPC: {refused}")
         prepared = runtime.prepare(job.image_uri, account=job.account, region=job.region, role_arn=job.role_arn)
         if job.stop_requested.is_set():
             return "Stopped"
@@ -122,7 +126,8 @@ class JobRunner:
         """The exit status of the job's process (negative: the signal that ended it); None where the job was stopped before it began."""
         credentials = None if job.is_isolated else self._cloud.credentials_for(job.role_arn) | {"AWS_ENDPOINT_URL": self._cloud.url}
         regions = {"AWS_REGION": job.region, "AWS_DEFAULT_REGION": job.region}
-        stream = runtime.stream(job.account, job.region, job.log_group, f"{job.name}/{CONTAINER_HOST}-{int(self._cloud.clock.time())}")
+        name = f"{job.name}/{CONTAINER_HOST}-{int(self._cloud.clock.time())}"
+        stream = runtime.stream(job.account, job.region, job.log_group, name, job.role_arn)
 
         def line(text: str) -> None:
             stream(text)

@@ -67,6 +67,15 @@ class TrainingJob(Job):
         return bool(self.request.get("EnableNetworkIsolation"))
 
     @property
+    def vpc(self) -> dict[str, Any] | None:
+        return self.request.get("VpcConfig")
+
+    @property
+    def volume_key(self) -> str | None:
+        found: str | None = self.request["ResourceConfig"].get("VolumeKmsKeyId")
+        return found
+
+    @property
     def output_uri(self) -> str:
         return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
 

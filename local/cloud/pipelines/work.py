@@ -91,7 +91,7 @@ def _job(kind: str, step: str, arguments: Mapping[str, Any], around: Surrounding
     job.when_done(lambda _: ended.set())
     ended.wait()
     take_back()
-    properties = job.describe()
+    properties = _described(getattr(client, f"describe_{lower}_job")(**{f"{kind}JobName": name}))
     if job.status == "Completed":
         return Outcome(properties, metadata)
     if around.stopping.is_set() and job.status in ("Stopped", "InProgress", "Stopping"):

@@ -180,7 +180,7 @@ TABLE: list[tuple[str, str, dict[str, Any], list[str]]] = [
         {"AlarmNames": ["a", "b"]},
         [f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:a", f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:b"],
     ),
-    ("cloudwatch", "describe_alarms", {"AlarmNames": ["a"]}, [f"cloudwatch:DescribeAlarms arn:aws:cloudwatch:{HERE}:alarm:*"]),
+    ("cloudwatch", "describe_alarms", {"AlarmNames": ["a"]}, [f"cloudwatch:DescribeAlarms arn:aws:cloudwatch:{HERE}:alarm:a"]),
     ("cloudwatch", "put_metric_data", {"Namespace": "N", "MetricData": [{"MetricName": "m", "Value": 1}]}, ["cloudwatch:PutMetricData *"]),
     ("dynamodb", "get_item", KEYED, [f"dynamodb:GetItem arn:aws:dynamodb:{HERE}:table/t"]),
     (
