@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import importlib.util
 import json
 import logging
 import os
@@ -13,7 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -39,8 +38,6 @@ ROOMS = (
     "local.cloud.cloudwatch",
     "local.cloud.autoscaling",
     "local.cloud.endpoints",
-    "local.cloud.jobs",
-    "local.cloud.pipelines",
 )
 
 
@@ -72,24 +69,12 @@ def _start(home: Path, speed: float, offset: float, port: int, enforce_iam: bool
     try:
         application.admin.update(admin_pages(cloud))
         for room in ROOMS:
-            _install(room, cloud)
+            importlib.import_module(room).install(cloud)
     except BaseException:
         _stop(cloud, server)
         raise
     server.start()
     return cloud, server
-
-
-def _install(room: str, cloud: Cloud) -> None:
-    try:
-        module = importlib.import_module(room)
-    except ModuleNotFoundError as missing:
-        if not (missing.name or "").startswith("local.cloud"):
-            raise
-        return
-    install: Callable[..., None] | None = getattr(module, "install", None)
-    if install is not None:
-        install(cloud)
 
 
 def _stop(cloud: Cloud, server: Server) -> None:
@@ -132,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "port": int(cloud.url.rsplit(":", 1)[1]),
                 "url": cloud.url,
                 "started": cloud.clock.now().isoformat(),
-                "provider_socket": str(socket_path) if socket_path else None,
+                "provider_socket": str(socket_path),
             }
             _write(home / "state.json", json.dumps(state, indent=2) + "\n")
             log.info("listening on %s", cloud.url)
@@ -148,10 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _provider_host(cloud: Cloud) -> Path | None:
+def _provider_host(cloud: Cloud) -> Path:
     """Start the host of the Pulumi plugins, which saves each Pulumi run the seconds of its imports; it loads on its own time."""
-    if importlib.util.find_spec("local.provider") is None or importlib.util.find_spec("local.provider.host") is None:
-        return None
     # A Unix socket's path may be no longer than about 100 bytes, and a checkout may lie deep.
     folder = Path(tempfile.mkdtemp(prefix="lockstep-"))
     path = folder / "provider.sock"
