@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
+from lockstep.context import EnvironmentName, Json, console, emit, errors, outputs, project_root, session
 
 if TYPE_CHECKING:
     from infra.outputs import EnvironmentOutputs
@@ -100,12 +100,13 @@ def _images(
             "--base-python belongs to a --base", where="--base-python", remedy="Name the base too, or write both into images.yaml."
         )
     root = project_root()
-    given = [settings.resolve(*base)] if base[0] else []
     found = []
-    if name:
-        found.append((name, workload_image(root, name, base=given[0] if given else settings.base_of(root, name), overlay=overlay)))
-    if toolkit or both:
-        found.append(("toolkit", toolkit_image(root, base=given[0] if given else settings.base_of(root))))
+    with errors.status("Building; the packages of a new lock take a while"):
+        given = [settings.resolve(*base)] if base[0] else []
+        if name:
+            found.append((name, workload_image(root, name, base=given[0] if given else settings.base_of(root, name), overlay=overlay)))
+        if toolkit or both:
+            found.append(("toolkit", toolkit_image(root, base=given[0] if given else settings.base_of(root))))
     return found
 
 

@@ -21,7 +21,7 @@ def push(client: Any, repository: str, image: Image, progress: Callable[[str], N
 
     Args:
         client: boto3's `ecr`.
-        progress: called with one line per blob, and where it is large with one per part.
+        progress: called with one line per blob, and where it is large with one for each tenth of it.
 
     Returns:
         The manifest's digest, as the registry says it.
@@ -83,8 +83,9 @@ def _upload(client: Any, repository: str, blob: Blob, progress: Callable[[float]
             client.upload_layer_part(
                 repositoryName=repository, uploadId=upload, partFirstByte=first, partLastByte=first + len(part) - 1, layerPartBlob=part
             )
+            tenths = first * 10 // blob.size
             first += len(part)
-            if first < blob.size:
+            if first < blob.size and first * 10 // blob.size > tenths:
                 progress(first / blob.size)
     try:
         client.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[blob.digest])

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from infra.errors import ConflictError, UsageError
 from lockstep.images import archive
 from lockstep.images.blobs import digest_of
-from lockstep.images.image import MANIFEST, Image
+from lockstep.images.image import MANIFEST, Image, Layer, build
 from lockstep.images.push import push
 from lockstep.images.sources import toolkit_image, workload_image
 
@@ -171,3 +171,16 @@ def test_the_calls_fit_the_api() -> None:
         stub.add_response("put_image", {"image": {"imageId": {"imageDigest": image.digest}}}, expected)
         assert push(client, "toolkit", image) == image.digest
         stub.assert_no_pending_responses()
+
+
+def test_a_large_layer_is_sent_in_parts_and_its_progress_told_by_tenths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lockstep.images.push.PART", 1000)
+    layer = Layer.of({"large": archive.File(bytes(30_000))})
+    image = build([layer], environment={}, working_folder="/", command=[], labels={})
+    registry = Registry()
+    lines: list[str] = []
+    push(registry, "repository", image, lines.append)
+    assert registry.layers[layer.blob.digest] == content(image, layer.blob.digest)
+    told = [line.split("  ")[-1] for line in lines]
+    assert 8 <= len([word for word in told if word.endswith("%")]) <= 10
+    assert told[-2:] == ["pushed", "pushed"]
