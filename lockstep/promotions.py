@@ -122,6 +122,7 @@ def is_going(at: Place, run: str) -> bool:
 
 def start_release(at: Place, *, operation: str, package: str = "", token: str = "") -> str:
     """Start the release pipeline by hand; approvals start it by themselves."""
+    make_sure_of_room(at)
     parameters = {"Operation": operation, "RequestedBy": at.caller()}
     if package:
         parameters["ModelPackageArn"] = package
@@ -194,6 +195,19 @@ def show_step(state: StepState) -> None:
     from lockstep.context import console
 
     console.print(f"  {state.name:<18} {state.status}")
+
+
+def make_sure_of_room(at: Place) -> None:
+    """Before a rollout is asked for: is there room for its second fleet? What can't be told is said, and stops nothing (`lockstep.quotas`).
+
+    Raises:
+        PreflightError: there is no room.
+    """
+    from lockstep import quotas
+    from lockstep.context import errors
+
+    if unknown := quotas.check(at.session, at.outputs):
+        errors.print(f"warning: {unknown}")
 
 
 def sign_request(at: Place, package: str) -> None:

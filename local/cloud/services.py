@@ -38,9 +38,15 @@ URL_TABLES: dict[str, str] = {
     "resourcegroupstaggingapi": "moto.resourcegroupstaggingapi.urls",
     "organizations": "moto.organizations.urls",
     "s3control": "moto.s3control.urls",
+    "service-quotas": "local.cloud.quotas.urls",
 }
 
-_BY_SIGNING_NAME = {"monitoring": "cloudwatch", "eventbridge": "events", "tagging": "resourcegroupstaggingapi"}
+_BY_SIGNING_NAME = {
+    "monitoring": "cloudwatch",
+    "eventbridge": "events",
+    "tagging": "resourcegroupstaggingapi",
+    "servicequotas": "service-quotas",
+}
 
 
 def service_of(signing_name: str, path: str, target: str) -> str:

@@ -48,6 +48,7 @@ def approve(
     asked = approval.requesters(candidate, at.aws.execution(candidate.generated_by))
     if problem := approval.refusal(at.outputs, who, asked):
         raise PreflightError(problem, where=arn, remedy=_remedy(environment, who, asked))
+    promotions.make_sure_of_room(at)
     known = promotions.release_runs(at, arn)
     at.sagemaker.update_model_package(
         ModelPackageArn=arn,

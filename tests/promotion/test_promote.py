@@ -34,6 +34,7 @@ class Script:
     release: LockstepError | None = None
     started: list[str] = field(default_factory=list)
     signed: list[str] = field(default_factory=list)
+    has_room: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
 
     # -- the part of boto3's sagemaker client that the command reads
@@ -62,6 +63,10 @@ class Script:
         status = "Succeeded" if self.admissions[arn] == "admitted" else "Failed"
         return executions.Outcome(arn=arn, status=status, failure_reason="", steps=())
 
+    def look_for_room(self, at: Any) -> None:
+        if not self.has_room:
+            raise PreflightError("no room for a second fleet")
+
     def release_outcome(self, identifier: str) -> dict[str, Any]:
         if self.release is not None:
             raise self.release
@@ -85,6 +90,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(promotions, "run_names", lambda at, pipeline: list(made.admissions))
     monkeypatch.setattr(promotions, "is_going", lambda at, run: False)
     monkeypatch.setattr(promotions, "finished", lambda at, package, promotion: made.evidence.get(promotion))
+    monkeypatch.setattr(promotions, "make_sure_of_room", made.look_for_room)
     monkeypatch.setattr(promotions, "sign_request", lambda at, package: made.signed.append(package))
     monkeypatch.setattr(datasets, "current", lambda *_: {"uri": "s3://golden", "sha256": "a" * 64})
     monkeypatch.setattr(executions, "start", made.start)
@@ -153,6 +159,15 @@ def test_exit_codes_tell_what_stopped_it(script: Script, release: LockstepError 
     assert said["error"]["exit_code"] == exit_code
     assert said["error"]["message"]
     assert script.started == [attempt(1)]
+
+
+def test_without_room_for_a_second_fleet_nothing_is_started(script: Script) -> None:
+    script.has_room = False
+    said = call()
+    assert (said["exit_code"], said["error"]["message"]) == (1, "no room for a second fleet")
+    assert script.started == []
+    script.admissions[attempt(1)] = "admitted"
+    assert call()["promotion"] == attempt(1)  # what is under way is followed
 
 
 def test_a_chain_that_is_not_declared_is_refused(script: Script) -> None:

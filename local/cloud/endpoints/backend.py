@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from local.cloud.containers.images import ImageError, ImageReference
 from local.cloud.context import caller
 from local.cloud.ecr.backend import manifest_type
 from local.cloud.iam.rights import check_volume
+from local.cloud.quotas.store import backends as quotas
+from local.cloud.quotas.store import fleet
 from local.cloud.sagemaker.base import SageMakerBase, validation
 from local.cloud.shape_checks import message, violations
 from local.errors import RoleNotAssumable
@@ -136,6 +139,7 @@ class EndpointOps(SageMakerBase):
             models = self._models_of(config)
             states = _states(config)
             self._refuse(deployment_problems(given.get("DeploymentConfig"), {n: s.desired_count for n, s in states.items()}))
+            self._within_quotas(config, {n: s.desired_count for n, s in states.items()})
             now = self.now()
             record = EndpointRecord(arn, name, config, now, now, "Creating", states, list(given.get("Tags") or []))
             record.deployment_config = given.get("DeploymentConfig")
@@ -165,6 +169,8 @@ class EndpointOps(SageMakerBase):
             counts = {n: s.desired_count for n, s in record.variants.items()}
             self._refuse(variant_problems(record.config.variants, config.variants, policy_of(deployment)[0]))
             self._refuse(deployment_problems(deployment, counts))
+            if policy_of(deployment)[0] != "ROLLING":  # which makes room for each batch before the next
+                self._within_quotas(config, {n: s.desired_count for n, s in states.items()})
             record.deployment_config = deployment
             serving = self.servings[record.name]
             serving.update(config, models, Pending(config, self.now(), states), deployment)
@@ -187,6 +193,8 @@ class EndpointOps(SageMakerBase):
                         f'The variant name(s) "{name}" is/are not present within endpoint configuration "{record.config_name}".'
                     )
                 changes[name] = (change.get("DesiredInstanceCount"), change.get("DesiredWeight"))
+            more = {n: (count or 0) - record.variants[n].desired_count for n, (count, _) in changes.items() if count is not None}
+            self._within_quotas(record.config, more)
             self.servings[record.name].resize(changes)
         return {"EndpointArn": record.arn}
 
@@ -225,6 +233,15 @@ class EndpointOps(SageMakerBase):
         if given.get("StatusEquals"):
             items = [i for i in items if i["EndpointStatus"] == given["StatusEquals"]]
         return listed("Endpoints", items, given, "EndpointName")
+
+    def _within_quotas(self, config: ConfigRecord, asked: Mapping[str, int]) -> None:
+        """ResourceLimitExceeded where the account's quotas leave no room for so many instances more, by variant. Call it locked."""
+        used: Counter[str] = Counter()
+        for record in self.endpoints.values():
+            used += fleet(record.config.variants, {n: s.desired_count for n, s in record.variants.items()})
+            if record.pending is not None:
+                used += fleet(record.pending.config.variants, {n: s.desired_count for n, s in record.pending.variants.items()})
+        quotas[self.account_id][self.region_name].check(used, fleet(config.variants, asked))
 
     def _endpoint(self, name: str) -> EndpointRecord:
         record = self.endpoints.get(name)

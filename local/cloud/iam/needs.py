@@ -25,6 +25,7 @@ PREFIXES: dict[str, str] = {
     "sagemaker-featurestore-runtime": "sagemaker",
     "sagemaker-metrics": "sagemaker",
     "sagemaker-runtime": "sagemaker",
+    "service-quotas": "servicequotas",
 }
 """Prefix of the actions of a service, where it is not the service's own name."""
 

@@ -37,6 +37,7 @@ PREFIXES = (
     "s3",
     "sagemaker",
     "secretsmanager",
+    "servicequotas",
     "sns",
     "sqs",
     "ssm",
