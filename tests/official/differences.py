@@ -21,3 +21,16 @@ VERSION_5: dict[tuple[str, str], str | None] = {}
 DECIDED_OTHERWISE = {
     ("aws_route_table_association", "route_table_id"): "the change in place gives it another id, which an engine's update can't take up",
 }
+
+# Attributes that our plugin does not read, by decision: (official type, attribute) -> why.
+_DEPRECATED = "a resource type of its own has taken its place"
+LEFT_OUT = {
+    ("aws_s3_bucket", "grant"): _DEPRECATED,
+    ("aws_s3_bucket", "versioning"): _DEPRECATED,
+    ("aws_s3_bucket", "object_lock_configuration"): _DEPRECATED,
+    ("aws_vpc_endpoint", "subnet_configuration"): "the addresses of its network interfaces, which nothing here sets or uses",
+    ("aws_cloudwatch_event_rule", "is_enabled"): "deprecated: `state` has taken its place",
+    ("aws_sns_topic", "policy"): "read where the program sets it; a policy has a resource type of its own",
+    ("aws_sns_topic_subscription", "confirmation_was_authenticated"): "kept as it was at the last deployment: people confirm between two",
+    ("aws_sns_topic_subscription", "pending_confirmation"): "kept as it was at the last deployment: people confirm between two",
+}

@@ -14,13 +14,16 @@ import pytest
 
 from local.cloud.context import Cloud
 from local.cloud.server import running
-from local.provider.api import Settings
+from local.provider.api import Clients, Settings
+from local.provider.host import serve
 from tests.infra.rendering import Rendered
 from tests.official.changed import Decision, official, other, ours, reworded, settled
 from tests.official.differences import DECIDED_OTHERWISE
 from tests.official.edits import IDENTITY, VALUES, edited
+from tests.official.reading import differences
 from tests.official.terraform import Terraform
 from tests.official.translation import PROVIDER_TOKEN, References, Schema, Translation
+from tests.provider.door import Door
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 PATH_STYLE = {"s3_use_path_style": True}
@@ -52,10 +55,12 @@ LISTED = (
 class Life:
     """What was seen while the official provider made the environment dev, edited it and destroyed it.
 
-    `made` and `edited` are the plans right after, `state` is a copy of Terraform's after the first, `held` and `left` what the cloud held.
+    `made` and `edited` are the plans right after, `read` what our plugin reads otherwise than the official one, `state` a copy of
+    Terraform's after the first, `held` and `left` what the cloud held.
     """
 
     made: Mapping[str, Any]
+    read: list[str]
     state: Path
     held: list[str]
     edited: Mapping[str, Any]
@@ -72,13 +77,31 @@ def life(referring: dict[str, Rendered], schema: Schema, plugins: Path, tmp_path
         terraform.init(Translation(schema).configuration(referring["dev"], PATH_STYLE))
         terraform.apply()
         made, held = terraform.plan(), holdings(cloud)
+        read = reading(schema, referring["dev"], terraform, variables)
         state = shutil.copy(folder / "terraform.tfstate", folder / "made.tfstate")
         changed = edited(tmp_path_factory.mktemp("edited"), "dev", VALUES, References(schema))
         terraform.write(Translation(schema).configuration(changed, PATH_STYLE))
         terraform.apply()
         again = terraform.plan()
         terraform.destroy()
-        yield Life(made, state, held, again, holdings(cloud), variables)
+        yield Life(made, read, state, held, again, holdings(cloud), variables)
+
+
+def reading(schema: Schema, rendered: Rendered, terraform: Terraform, variables: Mapping[str, str]) -> list[str]:
+    state = attributes(terraform.folder / "terraform.tfstate")
+    server, port = serve({**variables, "AWS_REGION": REGION}, terraform.folder, Clients())
+    door = Door(port)
+    try:
+        door.configure(region=REGION, defaultTags=json.dumps({"tags": tags(rendered)}))
+        return differences(schema, door, settled(rendered, lambda _, name, attribute: str(state[name][attribute])), state)
+    finally:
+        door.channel.close()
+        server.stop(grace=0).wait()
+
+
+def attributes(state: Path) -> dict[str, dict[str, Any]]:
+    """Logical name -> what Terraform keeps of the resource."""
+    return {each["name"]: each["instances"][0]["attributes"] for each in json.loads(state.read_text(encoding="utf-8"))["resources"]}
 
 
 def holdings(cloud: Cloud) -> list[str]:
@@ -87,16 +110,16 @@ def holdings(cloud: Cloud) -> list[str]:
     return [f"{service}: {name}" for service, names in answers for name in names]
 
 
-def differences(plan: Mapping[str, Any]) -> str:
+def changes(plan: Mapping[str, Any]) -> str:
     return "\n".join(f"{each['address']}: {each['change']}" for each in plan["resource_changes"] if each["change"]["actions"] != ["no-op"])
 
 
 def test_what_was_made_is_what_was_sent(life: Life) -> None:
-    assert not differences(life.made), differences(life.made)
+    assert not changes(life.made), changes(life.made)
 
 
 def test_what_was_edited_is_what_was_sent(life: Life) -> None:
-    assert not differences(life.edited), differences(life.edited)
+    assert not changes(life.edited), changes(life.edited)
 
 
 def test_nothing_is_left(life: Life) -> None:
@@ -104,10 +127,14 @@ def test_nothing_is_left(life: Life) -> None:
     assert life.left == []
 
 
+def test_our_plugin_reads_what_the_official_one_reads(life: Life) -> None:
+    assert not life.read, "\n".join(life.read)
+
+
 def test_each_change_means_to_our_plugin_what_it_means_to_the_official_one(
     life: Life, referring: dict[str, Rendered], schema: Schema, plugins: Path, tmp_path: Path
 ) -> None:
-    state = {each["name"]: each["instances"][0]["attributes"] for each in json.loads(life.state.read_text())["resources"]}
+    state = attributes(life.state)
 
     def value_of(type_: str, name: str, attribute: str) -> str:
         return str(state[name][attribute])

@@ -139,6 +139,14 @@ class Translation:
             made["lifecycle"] = {"ignore_changes": [field_name(key, block) for key in ignored if key]}
         return made
 
+    def outputs(self, type_: str, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A resource's state as Terraform's own would have it; what this version of the provider does not have is left out."""
+        names = self.schema.names()
+        known = {names.get((type_, key), key): value for key, value in state.items()}
+        made = self.block({key: value for key, value in known.items() if key}, self.schema.resource(type_), type_)
+        plain: dict[str, Any] = json.loads(json.dumps(made).replace("$${", "${").replace("%%{", "%{"))
+        return plain
+
     def _provider(self, resource: Registered) -> dict[str, Any]:
         inputs = {
             name: json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
