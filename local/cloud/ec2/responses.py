@@ -1,7 +1,9 @@
-"""Requests to EC2 that moto answers wrong: rules of security groups, and VPC endpoints whose route tables change."""
+"""Requests to EC2 that moto answers wrong: rules of security groups, VPC endpoints whose route tables or subnets change."""
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +11,6 @@ from moto.core.responses import ActionResult
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.responses import EC2Response
-from moto.ec2.utils import random_private_ip
 
 from local.cloud.aws_errors import CloudError
 
@@ -73,6 +74,15 @@ class Ec2Response(EC2Response):
 
     # VPC endpoints
 
+    def create_vpc_endpoint(self) -> ActionResult:
+        answer = super().create_vpc_endpoint()
+        result: Any = answer.result
+        endpoint = result["VpcEndpoint"]
+        if endpoint.network_interface_ids:
+            subnets = set(endpoint.subnet_ids)
+            self._reattach(endpoint, added=subnets, removed=subnets)
+        return answer
+
     def modify_vpc_endpoint(self) -> ActionResult:
         endpoint = self._endpoint(self._get_param("VpcEndpointId"))
         tables = set(endpoint.route_table_ids)
@@ -130,9 +140,18 @@ class Ec2Response(EC2Response):
                 del self.ec2_backend.enis[interface]
                 interfaces.remove(interface)
         for subnet in added:
-            address = random_private_ip(self.ec2_backend.get_subnet(subnet).cidr_block)
-            interfaces.append(self.ec2_backend.create_network_interface(subnet, address).id)
+            interfaces.append(self.ec2_backend.create_network_interface(subnet, self._free_address(subnet)).id)
         endpoint.network_interface_ids = interfaces
+
+    def _free_address(self, subnet: str) -> str:
+        """An address of the subnet that nothing has; AWS keeps the first four and the last for itself."""
+        hosts = ipaddress.IPv4Network(self.ec2_backend.get_subnet(subnet).cidr_block).hosts()
+        taken = {interface.private_ip_address for interface in self.ec2_backend.enis.values() if interface.subnet.id == subnet}
+        free = (str(host) for host in itertools.islice(hosts, 3, None) if str(host) not in taken)
+        address = next(free, None)
+        if address is None:
+            raise CloudError("InsufficientFreeAddressesInSubnet", f"The specified subnet '{subnet}' does not have enough free addresses.")
+        return address
 
 
 def _description(rule: SecurityGroupRule, permissions: list[dict[str, Any]]) -> str | None:

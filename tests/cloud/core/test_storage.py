@@ -6,6 +6,7 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -121,3 +122,29 @@ def test_a_gateway_endpoint_follows_its_route_tables(cloud: Cloud) -> None:
     assert ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])["Unsuccessful"] == []
     assert routed() == [False, False]
     assert code(ec2.describe_vpc_endpoints, VpcEndpointIds=[endpoint]) == "InvalidVpcEndpointId.NotFound"
+
+
+def test_an_interface_endpoint_has_an_address_of_its_own_in_each_subnet(cloud: Cloud) -> None:
+    ec2 = cloud.session(ACCOUNT, REGION).client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    ranges = {ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]: cidr for cidr in ("10.20.0.0/28", "10.20.1.0/28")}
+
+    def interfaces(endpoint: str) -> list[tuple[str, str]]:
+        ids = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["NetworkInterfaceIds"]
+        found = ec2.describe_network_interfaces(NetworkInterfaceIds=ids)["NetworkInterfaces"]
+        return [(each["SubnetId"], each["PrivateIpAddress"]) for each in found]
+
+    made = [
+        ec2.create_vpc_endpoint(
+            VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.{service}", VpcEndpointType="Interface", SubnetIds=list(ranges)
+        )["VpcEndpoint"]["VpcEndpointId"]
+        for service in ("kms", "sts")
+    ]
+    addresses = [each for endpoint in made for each in interfaces(endpoint)]
+    assert len({address for _, address in addresses}) == 4
+    assert all(ip_address(address) in ip_network(ranges[subnet]) for subnet, address in addresses)
+    gone, kept = ranges
+    ec2.modify_vpc_endpoint(VpcEndpointId=made[0], RemoveSubnetIds=[gone])
+    assert [subnet for subnet, _ in interfaces(made[0])] == [kept]
+    ec2.delete_vpc_endpoints(VpcEndpointIds=made)
+    assert ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"] == []
