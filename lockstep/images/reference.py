@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from infra.errors import UsageError
 
@@ -57,7 +58,17 @@ class Reference:
     def url(self) -> str:
         """The repository in the registry's API. Plain HTTP to this machine alone, the rule of Docker's daemon."""
         host = _HUB_API if self.registry == HUB else self.registry
-        return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}/v2/{self.repository}"
+        return f"{'http' if _is_loopback(host) else 'https'}://{host}/v2/{self.repository}"
 
     def __str__(self) -> str:
         return f"{self.place}@{self.digest}" if self.digest else f"{self.place}:{self.tag or 'latest'}"
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.netloc))
+
+
+def _is_loopback(host: str) -> bool:
+    return bool(_LOOPBACK.fullmatch(host))

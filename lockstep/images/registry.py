@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,13 +16,14 @@ from urllib3.util import Retry
 from infra.errors import ConfigError, IntegrityError, PreflightError
 from lockstep.images import credentials
 from lockstep.images.blobs import CHUNK, digest_of
-from lockstep.images.reference import Reference
+from lockstep.images.reference import Reference, is_private
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 MANIFEST_LIMIT = 4 << 20  # the specification lets a registry refuse larger ones
+RESUMPTIONS = 3
 _TROUBLE = (429, 500, 502, 503, 504)
 _FIELD = re.compile(r'(\w+)="([^"]*)"')
 
@@ -48,7 +49,8 @@ class Repository:
             IntegrityError: the bytes are not those of the digest.
             PreflightError: the registry can't be asked, or refuses.
         """
-        with self._get(f"/manifests/{selector}", accept=", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *INDEXES))) as answer:
+        path = f"/manifests/{selector}"
+        with self._plainly(path), self._get(path, {"Accept": ", ".join((OCI_MANIFEST, DOCKER_MANIFEST, *INDEXES))}) as answer:
             data: bytes = answer.raw.read(MANIFEST_LIMIT + 1, decode_content=True)
         if len(data) > MANIFEST_LIMIT:
             raise ConfigError("the manifest is larger than any image's", where=f"{self._reference.place} {selector}")
@@ -61,28 +63,52 @@ class Repository:
         return data
 
     def blob(self, digest: str) -> Iterator[bytes]:
-        """A blob's bytes in pieces, not yet held against the digest. Raises as `manifest`."""
-        with self._get(f"/blobs/{digest}") as answer:
-            yield from answer.raw.stream(CHUNK, decode_content=False)
+        """A blob's bytes in pieces, not yet held against the digest. Raises as `manifest`.
+
+        An answer that breaks off is gone on with where it stopped: a layer may be gigabytes.
+        """
+        path, at, breaks = f"/blobs/{digest}", 0, 0
+        with self._plainly(path):
+            while True:
+                try:
+                    with self._get(path, {"Range": f"bytes={at}-"} if at else {}) as answer:
+                        known = at if answer.status_code == 200 else 0  # not every registry gives ranges
+                        for piece in answer.raw.stream(CHUNK, decode_content=False):
+                            fresh = piece[known:]
+                            known -= min(known, len(piece))
+                            at += len(fresh)
+                            yield fresh
+                    return
+                except HTTPError:
+                    breaks += 1
+                    if breaks > RESUMPTIONS:
+                        raise
 
     @contextmanager
-    def _get(self, path: str, accept: str = "*/*") -> Iterator[requests.Response]:
-        url = self._reference.url + path
+    def _plainly(self, path: str) -> Iterator[None]:
+        """What goes wrong on the way, said for a person."""
         try:
-            answer = self._ask(url, accept)
-            if answer.status_code == 401 and not self._authorization:
-                self._authorization = self._authorize(answer)
-                answer = self._ask(url, accept)
-            with answer:
-                self._check(answer, path)
-                yield answer
+            yield
         except (requests.RequestException, HTTPError) as error:
             raise PreflightError(
-                f"the registry does not answer: {error}", where=url, remedy="Is this machine online, and the name of the registry right?"
+                f"the registry does not answer: {error}",
+                where=self._reference.url + path,
+                remedy="Is this machine online, and the name of the registry right?",
             ) from error
 
-    def _ask(self, url: str, accept: str) -> requests.Response:
-        return self._session.get(url, headers={"Accept": accept}, auth=self._sign, stream=True, timeout=TIMEOUT)
+    @contextmanager
+    def _get(self, path: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+        answer = self._ask(path, headers)
+        if answer.status_code == 401:  # at first, and whenever a token has expired
+            self._authorization = self._authorize(answer)
+            answer = self._ask(path, headers)
+        with answer:
+            self._check(answer, path)
+            yield answer
+
+    def _ask(self, path: str, headers: Mapping[str, str]) -> requests.Response:
+        given = {"Accept-Encoding": "identity", **headers}  # digests are of the bytes as they are
+        return self._session.get(self._reference.url + path, headers=given, auth=self._sign, stream=True, timeout=TIMEOUT)
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Requests leaves the header out when it is redirected to another host, where registries keep blobs."""
@@ -91,7 +117,7 @@ class Repository:
         return request
 
     def _check(self, answer: requests.Response, path: str) -> None:
-        if answer.status_code == 200:
+        if answer.status_code in (200, 206):
             return
         where = f"{self._reference.place} {path.lstrip('/')}"
         said = _said(answer)
@@ -116,7 +142,7 @@ class Repository:
         fields = dict(_FIELD.findall(rest))
         if scheme.lower() != "bearer" or "realm" not in fields:
             return ""
-        if known and not fields["realm"].startswith(("https://", self._reference.url.partition("/v2/")[0])):
+        if known and not is_private(fields["realm"]):
             raise PreflightError(
                 "the registry wants the credentials sent unencrypted", where=f"{self._reference.registry}, {fields['realm']}"
             )
@@ -126,8 +152,8 @@ class Repository:
             form = {**parameters, "grant_type": "refresh_token", "client_id": "lockstep", "refresh_token": known[1]}
             answer = self._session.post(fields["realm"], data=form, timeout=TIMEOUT)
         else:
-            # `_sign` is a no-op here; it keeps requests from looking for credentials in ~/.netrc.
-            answer = self._session.get(fields["realm"], params=parameters, auth=known or self._sign, timeout=TIMEOUT)
+            # Without an `auth`, requests would look for credentials in ~/.netrc.
+            answer = self._session.get(fields["realm"], params=parameters, auth=known or _nobody, timeout=TIMEOUT)
         with answer:
             token = _token(answer)
             if token is None:
@@ -137,6 +163,10 @@ class Repository:
                     remedy=f"Run `docker login {self._reference.registry}`.",
                 )
         return f"Bearer {token}"
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _token(answer: requests.Response) -> str | None:

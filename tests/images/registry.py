@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,9 @@ class Registry:
     """What it holds and how it behaves; set before asking.
 
     `login`: user name and password without which it gives no token; None: anybody gets one. `challenge`: "Bearer" or "Basic".
-    `faults`: path below the repository -> status, answered `fault_count` times (-1: always). `asked`: every path, in order.
+    `faults`: path below the repository -> status, answered `fault_count` times (-1: always). `cut_short`: digest -> how often a blob's
+    answer breaks off in the middle. `ranges`: whether parts of blobs are given. `elsewhere`: blobs are, as in most registries, on another
+    host. `asked`: every path, in order.
     """
 
     def __init__(self, port: int) -> None:
@@ -43,7 +46,11 @@ class Registry:
         self.challenge = "Bearer"
         self.faults: dict[str, int] = {}
         self.fault_count = -1
-        self.cut_short: set[str] = set()
+        self.cut_short: dict[str, int] = {}
+        self.ranges = True
+        self.elsewhere = False
+        self.token = TOKEN
+        self.realm = f"http://127.0.0.1:{port}/token"
         self.asked: list[str] = []
 
     @property
@@ -95,7 +102,10 @@ class Registry:
         self.asked.append(url.path)
         if url.path == "/token":
             return self._token(parse_qs(url.query), authorization)
-        wanted = f"Bearer {TOKEN}" if self.challenge == "Bearer" else _basic(self.login)
+        if url.path.startswith("/elsewhere/"):
+            # Storage refuses what is signed twice, as S3 does.
+            return (400, {}, b"") if authorization else (200, {}, self.blobs[url.path.rpartition("/")[2]])
+        wanted = f"Bearer {self.token}" if self.challenge == "Bearer" else _basic(self.login)
         if authorization != wanted:
             return 401, {"WWW-Authenticate": self._challenge()}, _error("authentication required")
         kind, _, key = url.path.removeprefix(f"/v2/{REPOSITORY}/").partition("/")
@@ -105,6 +115,8 @@ class Registry:
         if kind == "manifests" and key in self.manifests:
             media_type, data = self.manifests[key]
             return 200, {"Content-Type": media_type}, data
+        if kind == "blobs" and self.elsewhere:
+            return 307, {"Location": f"http://localhost:{self.port}/elsewhere/{key}"}, b""
         if kind == "blobs" and key in self.blobs:
             return 200, {"Content-Type": "application/octet-stream"}, self.blobs[key]
         return 404, {}, _error("no such thing")
@@ -112,14 +124,14 @@ class Registry:
     def _challenge(self) -> str:
         if self.challenge == "Basic":
             return 'Basic realm="registry"'
-        return f'Bearer realm="http://127.0.0.1:{self.port}/token",service="tests",scope="repository:{REPOSITORY}:pull"'
+        return f'Bearer realm="{self.realm}",service="tests",scope="repository:{REPOSITORY}:pull"'
 
     def _token(self, query: dict[str, list[str]], authorization: str) -> tuple[int, dict[str, str], bytes]:
         if query != {"service": ["tests"], "scope": [f"repository:{REPOSITORY}:pull"]}:
             return 400, {}, _error("what for?")
         if self.login and authorization != _basic(self.login):
             return 401, {}, _error("who are you?")
-        return 200, {"Content-Type": "application/json"}, json.dumps({"token": TOKEN}).encode()
+        return 200, {"Content-Type": "application/json"}, json.dumps({"token": self.token}).encode()
 
 
 def layer(files: dict[str, bytes]) -> bytes:
@@ -147,12 +159,18 @@ def serving() -> Iterator[Registry]:
 
         def do_GET(self) -> None:
             status, headers, data = registry.answer(self.path, self.headers.get("Authorization", ""))
+            first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if first and registry.ranges and status == 200:
+                status, data = 206, data[int(first[1]) :]
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            short = self.path.rpartition("/")[2] in registry.cut_short
+            name = self.path.rpartition("/")[2]
+            short = registry.cut_short.get(name, 0) > 0
+            if short:
+                registry.cut_short[name] -= 1
             self.wfile.write(data[: len(data) // 2] if short else data)
             self.close_connection = short
 

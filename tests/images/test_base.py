@@ -143,13 +143,45 @@ def test_trouble_that_passes_is_waited_out_and_trouble_that_stays_is_said(regist
         pass
 
 
-def test_an_answer_that_breaks_off_is_said_and_not_kept(registry: Registry, blobs: Blobs) -> None:
+@pytest.mark.parametrize("ranges", [True, False])
+def test_an_answer_that_breaks_off_is_gone_on_with(registry: Registry, blobs: Blobs, ranges: bool) -> None:
     found = resolve(registry, registry.image(), blobs)
     name = found.layers[1].digest
-    registry.cut_short.add(name)
+    registry.ranges, registry.cut_short = ranges, {name: 3}
+    with found.open(name) as stream:
+        assert stream.read() == registry.blobs[name]
+
+
+def test_an_answer_that_breaks_off_again_and_again_is_said_and_not_kept(registry: Registry, blobs: Blobs) -> None:
+    found = resolve(registry, registry.image(), blobs)
+    name = found.layers[1].digest
+    registry.cut_short = {name: 4}
     with pytest.raises(PreflightError, match="the registry does not answer"), found.open(name):
         pass
     assert not blobs.path(name).exists()
+    assert not list(blobs.folder.glob(".incoming-*"))
+
+
+def test_blobs_on_another_host_are_asked_for_without_the_token(registry: Registry, blobs: Blobs) -> None:
+    registry.elsewhere = True
+    found = resolve(registry, registry.image(), blobs)
+    with found.open(found.layers[0].digest) as stream:
+        assert stream.read() == registry.blobs[found.layers[0].digest]
+
+
+def test_a_token_that_has_expired_is_replaced(registry: Registry, blobs: Blobs) -> None:
+    found = resolve(registry, registry.image(), blobs)
+    registry.token = "another"
+    with found.open(found.layers[0].digest) as stream:
+        assert stream.read() == registry.blobs[found.layers[0].digest]
+
+
+def test_credentials_are_not_sent_where_others_could_read_them(registry: Registry, blobs: Blobs, docker_config: Path) -> None:
+    entry = {"auth": base64.b64encode(b"ann:secret").decode()}
+    (docker_config / "config.json").write_text(json.dumps({"auths": {f"127.0.0.1:{registry.port}": entry}}))
+    registry.realm = "http://registry.example.com/token"
+    with pytest.raises(PreflightError, match="credentials sent unencrypted"):
+        resolve(registry, registry.image(), blobs)
 
 
 def test_a_registry_that_is_not_there_is_said(blobs: Blobs) -> None:
