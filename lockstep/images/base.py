@@ -5,7 +5,6 @@ Of a full base a build needs the manifest and the config alone; its layers are r
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 from infra.errors import ConfigError, LockstepError, UsageError
 from lockstep.images.blobs import Blobs, digest_of
+from lockstep.images.documents import Config, Index, Manifest, Platform, parse_config, parse_manifest
 from lockstep.images.reference import Reference
 from lockstep.images.registry import Repository
 
@@ -39,15 +39,19 @@ class Base:
     """A full base image for linux/amd64.
 
     `name`: registry/repository@digest of the manifest of this platform. `python`: the version of its `python`, as 3.12 or 3.12.7.
-    `document`: the whole image config.
     """
 
     name: str
     python: str
-    document: Mapping[str, Any]
+    described: Config
     layers: tuple[BaseLayer, ...]
     repository: Repository = field(compare=False, repr=False)
     blobs: Blobs = field(compare=False, repr=False)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The whole image config."""
+        return self.described.document
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -56,8 +60,7 @@ class Base:
 
     @property
     def environment(self) -> dict[str, str]:
-        pairs = (entry.partition("=") for entry in self.config.get("Env") or [])
-        return {name: value for name, _, value in pairs}
+        return self.described.environment
 
     @contextmanager
     def open(self, digest: str) -> Iterator[BinaryIO]:
@@ -85,15 +88,17 @@ def resolve(text: str, *, python: str = "", blobs: Blobs | None = None, reposito
         raise UsageError("a base is named by digest: a tag can be moved", where=f"base {text}", remedy=_pin(reference, reader))
     digest, manifest = _platform_manifest(reference, reader, cache)
     name = str(reference.at(digest))
-    document = json.loads(_blob(manifest["config"]["digest"], reader, cache, name))
-    platform = (document.get("os"), document.get("architecture"))
-    if platform != PLATFORM:
-        raise ConfigError(f"the base is for {'/'.join(map(str, platform))}", where=name, remedy="SageMaker's instances are linux/amd64.")
+    wanted = manifest.config.digest
+    path = cache.find(wanted) or cache.keep(wanted, reader.blob(wanted), where=name)
+    described = parse_config(path.read_bytes(), f"{name} config")
+    if (described.os, described.architecture) != PLATFORM:
+        platform = f"{described.os}/{described.architecture}"
+        raise ConfigError(f"the base is for {platform}", where=name, remedy="SageMaker's instances are linux/amd64.")
     return Base(
         name=name,
-        python=_python(document, python, name),
-        document=document,
-        layers=tuple(_layers(manifest, document, name)),
+        python=_python(described.environment.get("PYTHON_VERSION", ""), python, name),
+        described=described,
+        layers=tuple(_layers(manifest, described, name)),
         repository=reader,
         blobs=cache,
     )
@@ -107,47 +112,35 @@ def _pin(reference: Reference, reader: Repository) -> str:
         return f"Write {reference.place}@sha256:... (its digest can't be told from here: {error.message})."
 
 
-def _platform_manifest(reference: Reference, reader: Repository, cache: Blobs) -> tuple[str, dict[str, Any]]:
+def _platform_manifest(reference: Reference, reader: Repository, cache: Blobs) -> tuple[str, Manifest]:
     """Digest and content of the manifest for this project's platform."""
     digest = reference.digest
-    manifest = _manifest(digest, reader, cache, reference)
-    if "manifests" in manifest:
-        found = [entry for entry in manifest["manifests"] if _fits(entry.get("platform") or {})]
-        if not found:
+    found = _manifest(reference, reader, cache)
+    if isinstance(found, Index):
+        fitting = [entry.digest for entry in found.manifests if _fits(entry.platform)]
+        if not fitting:
             raise ConfigError("the index has no image for linux/amd64", where=str(reference))
-        digest = found[0]["digest"]
-        manifest = _manifest(digest, reader, cache, reference)
-    if "config" not in manifest or "layers" not in manifest:
-        raise ConfigError(
-            "it is no image's manifest", where=str(reference.at(digest)), remedy="Images of Docker's old schema 1 have to be pushed anew."
-        )
-    return digest, manifest
+        digest = fitting[0]
+        found = _manifest(reference.at(digest), reader, cache)
+        if isinstance(found, Index):
+            raise ConfigError("what it has for linux/amd64 is an index again", where=str(reference))
+    return digest, found
 
 
-def _fits(platform: Mapping[str, Any]) -> bool:
+def _fits(platform: Platform) -> bool:
     # A variant (amd64/v3) names instructions that not every instance has.
-    return (platform.get("os"), platform.get("architecture")) == PLATFORM and not platform.get("variant")
+    return (platform.os, platform.architecture) == PLATFORM and not platform.variant
 
 
-def _manifest(digest: str, reader: Repository, cache: Blobs, reference: Reference) -> dict[str, Any]:
-    held = cache.find(digest)
-    data = held.read_bytes() if held else reader.manifest(digest)
+def _manifest(reference: Reference, reader: Repository, cache: Blobs) -> Manifest | Index:
+    held = cache.find(reference.digest)
+    data = held.read_bytes() if held else reader.manifest(reference.digest)
     if held is None:
-        cache.keep(digest, [data], where=reference.place)
-    try:
-        manifest: dict[str, Any] = json.loads(data)
-    except ValueError as error:
-        raise ConfigError("its manifest is no JSON", where=str(reference.at(digest))) from error
-    return manifest
+        cache.keep(reference.digest, [data], where=reference.place)
+    return parse_manifest(data, str(reference))
 
 
-def _blob(digest: str, reader: Repository, cache: Blobs, name: str) -> bytes:
-    return (cache.find(digest) or cache.keep(digest, reader.blob(digest), where=name)).read_bytes()
-
-
-def _python(document: Mapping[str, Any], given: str, name: str) -> str:
-    pairs = (entry.partition("=") for entry in (document.get("config") or {}).get("Env") or [])
-    said = {key: value for key, _, value in pairs}.get("PYTHON_VERSION", "")
+def _python(said: str, given: str, name: str) -> str:
     if given and said and not f"{said}.".startswith(f"{given}."):
         raise ConfigError(f"the base has Python {said}, not {given}", where=name, remedy="Leave the version of Python out.")
     version = said or given
@@ -163,15 +156,14 @@ def _python(document: Mapping[str, Any], given: str, name: str) -> str:
     return version
 
 
-def _layers(manifest: Mapping[str, Any], document: Mapping[str, Any], name: str) -> Iterator[BaseLayer]:
-    diff_ids = (document.get("rootfs") or {}).get("diff_ids") or []
-    if len(diff_ids) != len(manifest["layers"]):
+def _layers(manifest: Manifest, described: Config, name: str) -> Iterator[BaseLayer]:
+    if len(described.rootfs.diff_ids) != len(manifest.layers):
         raise ConfigError("its config and its manifest count its layers differently", where=name)
-    for layer, diff_id in zip(manifest["layers"], diff_ids, strict=True):
-        if layer.get("mediaType") not in GZIP_LAYERS:
+    for layer, diff_id in zip(manifest.layers, described.rootfs.diff_ids, strict=True):
+        if layer.media_type not in GZIP_LAYERS:
             raise ConfigError(
-                f"a layer of the base is of type {layer.get('mediaType')}",
-                where=f"{name} {layer['digest']}",
+                f"a layer of the base is of type {layer.media_type}",
+                where=f"{name} {layer.digest}",
                 remedy="SageMaker takes Docker manifests, whose layers are gzip. Choose a base that has such layers.",
             )
-        yield BaseLayer(digest=layer["digest"], size=int(layer["size"]), diff_id=diff_id)
+        yield BaseLayer(digest=layer.digest, size=layer.size, diff_id=diff_id)

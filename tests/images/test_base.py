@@ -93,9 +93,34 @@ def test_an_index_without_this_platform_is_refused(registry: Registry, blobs: Bl
         resolve(registry, registry.index(arm64=registry.image()), blobs)
 
 
-def test_a_manifest_that_is_no_images_is_refused(registry: Registry, blobs: Blobs) -> None:
-    with pytest.raises(ConfigError, match="it is no image's manifest"):
-        resolve(registry, registry.manifest({"schemaVersion": 1, "fsLayers": []}), blobs)
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"schemaVersion": 1, "fsLayers": []}, "it is not an image's manifest: config: Field required"),
+        ([], "it is no JSON object"),
+        ({"config": {"digest": "sha256:../../../etc/passwd", "size": 1}, "layers": []}, "config.digest"),
+        ({"config": {"digest": "sha512:" + "0" * 128, "size": 1}, "layers": []}, "config.digest"),
+        ({"manifests": [{"digest": "../x", "size": 1}]}, "manifests.0.digest"),
+        ({"manifests": 3}, "it is not an image's index: manifests"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(registry: Registry, blobs: Blobs, document: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(registry, registry.manifest(document), blobs)
+
+
+@pytest.mark.parametrize(
+    "text", [b"no json", b"\xff", b"[]", b'{"os": 3}', b'{"config": {"Env": [1]}}', b'{"rootfs": {"diff_ids": ["x"]}}']
+)
+def test_a_config_that_is_none_is_refused(registry: Registry, blobs: Blobs, text: bytes) -> None:
+    digest = registry.manifest({"config": {"digest": registry.blob(text), "size": len(text)}, "layers": []})
+    with pytest.raises(ConfigError, match="it is no"):
+        resolve(registry, digest, blobs)
+
+
+def test_an_index_in_an_index_is_refused(registry: Registry, blobs: Blobs) -> None:
+    with pytest.raises(ConfigError, match="an index again"):
+        resolve(registry, registry.index(amd64=registry.index(amd64=registry.image())), blobs)
 
 
 def test_the_version_of_python_can_be_said_where_the_base_does_not(registry: Registry, blobs: Blobs) -> None:
