@@ -103,6 +103,7 @@ def _image(
             below = [Layer(Blob(installed.digest, installed.size, partial(_kept, base.blobs, installed.digest)), installed.diff_id)]
             paths.append(f"/{PACKAGES}/bin")
             modules.append(f"/{PACKAGES}")
+        modules += filter(None, [base.environment.get("PYTHONPATH")])
     own = {
         "PATH": ":".join([*paths, base.environment.get("PATH", PATH) if base else PATH]),
         "PYTHONPATH": ":".join(modules),

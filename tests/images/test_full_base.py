@@ -83,6 +83,13 @@ def test_programs_are_found_in_the_image_first_and_the_rest_is_the_bases(project
     assert "Entrypoint" not in about, "the base's would get `train` and `serve` as arguments"
 
 
+def test_modules_that_the_base_brings_on_a_path_of_its_own_come_last(project: Path, registry: Registry, blobs: Blobs) -> None:
+    digest = registry.image(config={"Env": ["PYTHON_VERSION=3.12.7", "PYTHONPATH=/base"]})
+    about = config(toolkit_image(project, base=base.resolve(f"{registry.name}@{digest}", blobs=blobs)))["config"]
+    assert "PYTHONPATH=/opt/program:/opt/program/packages:/base" in about["Env"]
+    assert [each.partition("=")[0] for each in about["Env"]] == ["PYTHON_VERSION", "PYTHONPATH", "PATH", "PYTHONUNBUFFERED"]
+
+
 def test_labels_name_the_base_by_digest_and_tell_the_code_from_it(project: Path, full: Base) -> None:
     labels = config(workload_image(project, "mortgage", base=full))["config"]["Labels"]
     assert labels["dev.lockstep.base"] == full.name
