@@ -79,7 +79,7 @@ def _go(module: Path) -> str:
     go = shutil.which("go")
     if go is None:
         raise GoMissing(
-            "there is no Pulumi engine on PATH, and no Go to build one",
+            "there is no usable Pulumi engine on PATH, and no Go to build one",
             where="PATH",
             remedy="Install Pulumi (https://www.pulumi.com/docs/iac/download-install/) or Go (https://go.dev/dl/), and try again.",
         )

@@ -63,6 +63,11 @@ def ensure(progress: TextIO = sys.stderr) -> Engine:
     found = find()
     if found is not None:
         return found
+    passed_over = shutil.which("pulumi", path=foreign_path())
+    if passed_over is not None:
+        version = version_of(Path(passed_over))
+        said = f"is {'.'.join(map(str, version))}" if version else "does not say its version"
+        print(f"Not used: {passed_over} {said}; needed is {'.'.join(map(str, MINIMUM))} or newer.", file=progress, flush=True)
     build.build(progress)
     built = find()
     assert built is not None, "a build that returns has put an engine into the cache"

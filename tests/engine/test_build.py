@@ -122,7 +122,7 @@ def test_the_command_prints_the_path_or_one_clear_error(machine: Path) -> None:
     environment = {**os.environ, "PATH": str(machine / "bin")}
     failed = subprocess.run([sys.executable, "-m", "local.engine"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: PATH: there is no Pulumi engine on PATH")
+    assert failed.stderr.startswith("error: PATH: there is no usable Pulumi engine on PATH")
     assert "Traceback" not in failed.stderr
     script(machine / "bin" / "pulumi", "echo v3.240.0")
     found = subprocess.run([sys.executable, "-m", "local.engine"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
 from local.engine import build, locate
+from local.engine.errors import GoMissing
 from tests.engine.fakes import fake_go, fake_pulumi, script
 
 
@@ -67,6 +69,14 @@ def test_the_official_language_host_is_seen_beside_the_engine_and_on_path(
     found = locate.find()
     assert found is not None
     assert found.has_language_host
+
+
+def test_an_engine_that_is_passed_over_is_named(machine: Path) -> None:
+    old = fake_pulumi(machine / "bin", "v3.100.0")
+    told = io.StringIO()
+    with pytest.raises(GoMissing, match="no usable Pulumi engine on PATH"):
+        locate.ensure(told)
+    assert told.getvalue() == f"Not used: {old} is 3.100.0; needed is 3.220.0 or newer.\n"
 
 
 def test_ensure_builds_only_where_there_is_none(machine: Path) -> None:

@@ -314,7 +314,7 @@ def test_an_endpoint_that_fails_to_start_is_failed_and_can_only_be_deleted(site:
 def test_model_data_that_is_not_there_fails_the_endpoint_with_the_reason(site: Site) -> None:
     container = {"Image": site.image, "ModelDataUrl": "s3://site/nothing.tar.gz"}
     model = {"ModelName": "nodata", "ExecutionRoleArn": "arn:aws:iam::111111111111:role/serving", "PrimaryContainer": container}
-    with pytest.raises(ClientError, match="Could not access model data at s3://site/nothing.tar.gz"):
+    with pytest.raises(ClientError, match=r"Could not access model data at s3://site/nothing\.tar\.gz"):
         site.sagemaker.create_model(**model)
     s3 = site.session.client("s3")
     s3.put_object(Bucket="site", Key="nothing.tar.gz", Body=b"")
