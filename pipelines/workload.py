@@ -7,9 +7,11 @@ A workload is a package `workloads.<name>`: `workload.yaml`, `contract.yaml`, `g
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -71,12 +73,16 @@ class Code(Protocol):
 
 @dataclass(frozen=True)
 class Workload:
-    """All of a workload: its description, contract, folder and code."""
+    """All of a workload: its description, contract, folder and code, which is loaded when it is asked for: it may take seconds."""
 
     spec: Spec
     contract: Contract
     folder: Path
-    code: Code
+    package: str
+
+    @cached_property
+    def code(self) -> Code:
+        return cast(Code, importlib.import_module(self.package))
 
 
 def load_workload(name: str | None = None) -> Workload:
@@ -88,18 +94,15 @@ def load_workload(name: str | None = None) -> Workload:
     chosen = name or os.environ.get(VARIABLE, "")
     if not chosen:
         raise ConfigError(f"no workload is named: {VARIABLE} is not set")
+    package = f"workloads.{chosen}"
     try:
-        module = importlib.import_module(f"workloads.{chosen}")
-    except ModuleNotFoundError as error:
-        # Of a name with dots or slashes, what can't be found is a part of it.
-        if not f"workloads.{chosen}.".startswith(f"{(error.name or '').removesuffix('.')}."):
-            raise
-        raise ConfigError(
-            f"there is no workload {chosen!r}", where=f"workloads/{chosen}", remedy="Name a package under workloads/."
-        ) from error
-    assert module.__file__ is not None
-    folder = Path(module.__file__).parent
-    return Workload(spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, code=cast(Code, module))
+        found = importlib.util.find_spec(package)
+    except (ModuleNotFoundError, ValueError):
+        found = None
+    if found is None or found.origin is None:
+        raise ConfigError(f"there is no workload {chosen!r}", where=f"workloads/{chosen}", remedy="Name a package under workloads/.")
+    folder = Path(found.origin).parent
+    return Workload(spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, package=package)
 
 
 def load_spec(folder: Path) -> Spec:
