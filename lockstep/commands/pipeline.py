@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,10 +72,12 @@ def run(
     from pipelines import executions
 
     found, used = outputs(environment), session(environment)
-    given = _parse(param or [])
+    given, name, client = _parse(param or []), _name(found, pipeline), used.client("sagemaker")
+    known = _parameters(client, name)
+    _refuse_unknown(pipeline, given, known)
     parameters = {**_training_defaults(found, used, image, given), **given} if pipeline == "training" else given
-    client = used.client("sagemaker")
-    arn = executions.start(client, _name(found, pipeline), parameters, executions.token(token or uuid.uuid4().hex, pipeline))
+    _refuse_missing(pipeline, parameters, known)
+    arn = executions.start(client, name, parameters, executions.token(token or uuid.uuid4().hex, pipeline))
     if not json_:
         console.print(f"started {arn}")
     if not wait:
@@ -142,6 +146,32 @@ def _parse(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"{pair!r} is no NAME=VALUE", where="--param", remedy="Write it as --param NAME=VALUE.")
         found[name] = value
     return found
+
+
+def _parameters(client: Any, name: str) -> dict[str, bool]:
+    """The parameters of the pipeline as it is deployed, and whether each must be given."""
+    definition = json.loads(client.describe_pipeline(PipelineName=name)["PipelineDefinition"])
+    return {each["Name"]: "DefaultValue" not in each for each in definition.get("Parameters", [])}
+
+
+def _refuse_unknown(pipeline: str, given: dict[str, str], known: dict[str, bool]) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"Did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"the pipeline {pipeline} has no parameter {name!r}", where="--param", remedy=f"{meant}Its parameters: {', '.join(known)}."
+            )
+
+
+def _refuse_missing(pipeline: str, parameters: dict[str, str], known: dict[str, bool]) -> None:
+    missing = [name for name, needed in known.items() if needed and name not in parameters]
+    if missing:
+        raise UsageError(
+            f"the pipeline {pipeline} needs {', '.join(missing)}",
+            where="--param",
+            remedy="Give each as --param NAME=VALUE." + (" `lockstep promote` starts an admission." if pipeline == "admit" else ""),
+        )
 
 
 def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: dict[str, str]) -> dict[str, str]:

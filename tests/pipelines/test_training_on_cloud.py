@@ -245,10 +245,17 @@ def test_a_refused_gate_is_exit_code_3(command: Any, registered: Outcome, capsys
     [
         (("run", "dev", "trainnig"), "there is no pipeline 'trainnig'"),
         (("run", "dev", "training", "--param", "x"), "'x' is no NAME=VALUE"),
+        (("run", "dev", "training", "--param", "Hyperparameter={}"), "has no parameter 'Hyperparameter'"),
+        (("run", "dev", "training", "--param", "Hyperparameter={}"), "Did you mean Hyperparameters? Its parameters: ImageUri, DataUri,"),
         (("run", "dev", "training", "--image", "sha256:" + "0" * 64), "lockstep image push dev mortgage"),
         (("status", "dev", "release"), "lockstep-dev-release"),
     ],
 )
-def test_a_wrong_command_says_what_to_do(command: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str) -> None:
+def test_a_wrong_command_says_what_to_do(
+    command: Any, dev: Dev, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    before = dev.session.client("sagemaker").list_pipeline_executions(PipelineName=dev.outputs.pipelines.training)
     assert command("pipeline", *words) in (1, 2)
     assert says in capsys.readouterr().err
+    after = dev.session.client("sagemaker").list_pipeline_executions(PipelineName=dev.outputs.pipelines.training)
+    assert len(after["PipelineExecutionSummaries"]) == len(before["PipelineExecutionSummaries"])

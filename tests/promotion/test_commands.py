@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError, RolledBack, UsageError
 from lockstep import promotions
-from lockstep.commands import approve, invoke, models, redeploy, restore, rollback, status
+from lockstep.commands import approve, invoke, models, pipeline, redeploy, restore, rollback, status
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome, exit_message
 from pipelines.promotion.plan import Order
@@ -153,6 +153,17 @@ def test_models_lists_the_newest_first_with_its_stage(site: Site) -> None:
     assert rows[0]["model_package_arn"] == package
     assert (rows[0]["approval"], rows[0]["stage"]) == ("Approved", "Released")
     assert [row["version"] for row in rows] == sorted((row["version"] for row in rows), reverse=True)
+
+
+def test_a_pipeline_with_a_parameter_that_it_does_not_have_is_not_started(place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "outputs", lambda environment: place.outputs)
+    monkeypatch.setattr(pipeline, "session", lambda environment: place.session)
+    before = promotions.run_names(place, place.outputs.pipelines.release)
+    with pytest.raises(UsageError, match="the pipeline release has no parameter 'Package'") as raised:
+        call(pipeline, "run", "dev", "release", "--param", "Package=x")
+    assert raised.value.exit_code == 2
+    assert "ModelPackageArn, Operation, RequestedBy" in str(raised.value.remedy)
+    assert promotions.run_names(place, place.outputs.pipelines.release) == before
 
 
 def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
