@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from infra.errors import ConfigError
+from pipelines.problems import told
 
 Value = float | str
 Record = dict[str, Value]
@@ -144,8 +145,8 @@ def load_contract(path: Path) -> Contract:
     """
     try:
         return Contract.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"the data contract can't be read: {error}", where=str(path)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"the data contract is wrong: {told(error)}", where=str(path), remedy="Correct the file.") from error
 
 
 def read_csv(text: str) -> list[dict[str, object]]:

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from infra.errors import ConfigError
+from pipelines.problems import told
 
 # Every candidate answers for these, whatever its own gate file leaves out.
 REQUIRED_METRICS = ("auc", "equal_opportunity_difference", "latency_p95_ms")
@@ -99,7 +100,7 @@ def parse_gates(text: str, where: str) -> GateFile:
     try:
         return GateFile.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"the gates can't be read: {error}", where=where) from error
+        raise ConfigError(f"the gates are wrong: {told(error)}", where=where, remedy="Correct the file.") from error
 
 
 def judge(

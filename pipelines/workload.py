@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.errors import ConfigError
 from pipelines.contract import Contract, Record, load_contract
+from pipelines.problems import told
 
 VARIABLE = "LOCKSTEP_WORKLOAD"
 
@@ -110,5 +111,5 @@ def load_spec(folder: Path) -> Spec:
     path = folder / "workload.yaml"
     try:
         return Spec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise ConfigError(f"the workload's description can't be read: {error}", where=str(path)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"the workload's description is wrong: {told(error)}", where=str(path), remedy="Correct the file.") from error

@@ -87,6 +87,7 @@ def _images(
     workload: str, toolkit: bool, base: tuple[str, str], overlay: Path | None, *, both: bool, default: str = ""
 ) -> list[tuple[str, Image]]:
     from infra.errors import UsageError
+    from lockstep import workload_files
     from lockstep.images import settings
     from lockstep.images.sources import toolkit_image, workload_image
 
@@ -104,6 +105,8 @@ def _images(
     with errors.status("Building; the packages of a new lock take a while"):
         given = [settings.resolve(*base)] if base[0] else []
         if name:
+            if (root / "workloads" / name / "workload.yaml").is_file():
+                workload_files.check(root / "workloads" / name, overlay)
             found.append((name, workload_image(root, name, base=given[0] if given else settings.base_of(root, name), overlay=overlay)))
         if toolkit or both:
             found.append(("toolkit", toolkit_image(root, base=given[0] if given else settings.base_of(root))))
