@@ -16,7 +16,7 @@ from infra.site import Site
 
 PASSED_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 RELEASE_METRICS = "Lockstep/Release"
-_PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+_PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 _PUSH = ["ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"]
 _INTERFACES = [
     "ec2:CreateNetworkInterface",
@@ -32,10 +32,10 @@ _SEE_NETWORK = [
     "ec2:DescribeVpcs",
 ]
 _READ_ENDPOINT = ["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"]
-_READ_OBJECTS = ["s3:GetObject", "s3:GetObjectVersion"]
+_READ_OBJECTS = ["s3:GetObject"]
 _WRITE_OBJECTS = ["s3:AbortMultipartUpload", "s3:PutObject"]
 _WRITE_KEY = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
-_READ_KEY = ["kms:Decrypt", "kms:DescribeKey"]
+_READ_KEY = ["kms:Decrypt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def _jobs(site: Site, keys: KeyArns) -> list[Statement]:
         *_logs_and_metrics(site, "/aws/sagemaker/*"),
         *_network_interfaces(site),
         _register_candidates(site),
-        statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
+        statement("ReadRegistry", READ_PACKAGES, names.model_package_arns),
         statement("FindChampion", [*_READ_ENDPOINT, "sagemaker:ListTags"], _endpoint_parts(site)),
         statement(
             "UseFeatures",
@@ -127,15 +127,11 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
     return [
         _objects(site, "ReadData", _READ_OBJECTS, "data"),
         _objects(site, "UseArtefacts", [*_READ_OBJECTS, *_WRITE_OBJECTS], "artefacts"),
-        _objects(site, "WriteLedger", [*_READ_OBJECTS, "s3:GetObjectRetention", "s3:PutObject"], "ledger"),
+        _objects(site, "WriteLedger", [*_READ_OBJECTS, "s3:PutObject"], "ledger"),
         _buckets(site, "data", "artefacts", "ledger"),
-        statement(
-            "SeeLedgerLock",
-            ["s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning"],
-            names.bucket_arn("ledger"),
-        ),
+        statement("SeeLedgerLock", ["s3:GetBucketObjectLockConfiguration"], names.bucket_arn("ledger")),
         statement("WriteWithKeys", _WRITE_KEY, [keys.artefacts, keys.ledger, keys.operations]),
-        statement("ReadWithKeys", _READ_KEY, keys.data),
+        statement("ReadWithKeys", [*_READ_KEY, "kms:DescribeKey"], keys.data),
         statement("DelegateVolumeKeys", ["kms:CreateGrant"], [keys.data, keys.artefacts], condition=_for_aws_resources()),
         *_images(site, "workload", "toolkit"),
         statement("CopyImages", _PUSH, names.repository_arn("workload")),
@@ -156,7 +152,7 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
         statement("ShiftTraffic", ["sagemaker:UpdateEndpoint"], _endpoint_parts(site)),
         statement("SeeRelease", [*_READ_ENDPOINT, "sagemaker:ListTags"], _endpoint_parts(site)),
         statement("ProbeEndpoint", ["sagemaker:InvokeEndpoint"], names.endpoint_arn),
-        statement("ListReleases", ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels", "sagemaker:ListPipelineExecutions"]),
+        statement("ListReleases", ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]),
         statement("RunAsServing", ["iam:PassRole"], names.role_arn("serving"), condition=PASSED_TO_SAGEMAKER),
         _register_candidates(site),
         # The stage of a release; an approval that does not count is taken back.
@@ -171,19 +167,14 @@ def _promotion(site: Site, keys: KeyArns) -> list[Statement]:
             ["sagemaker:DescribePipelineExecution"],
             [f"{names.pipeline_arn(kind)}/execution/*" for kind in get_args(PipelineKind)],
         ),
-        statement("ReadRegistry", ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES], _registry(site)),
+        statement("ReadRegistry", READ_PACKAGES, names.model_package_arns),
         statement(
             "WatchReleases",
             ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
             names.arn("cloudwatch", f"alarm:{names.release_prefix}*"),
         ),
-        statement("SeeHealth", ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"]),
-        statement(
-            "Journal",
-            ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"],
-            names.journal_arn,
-        ),
-        statement("SeeJournal", ["dynamodb:DescribeTable"], names.journal_arn),
+        statement("SeeHealth", ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricStatistics"]),
+        statement("Journal", ["dynamodb:GetItem", "dynamodb:PutItem"], names.journal_arn),
         *_source(site),
     ]
 
@@ -201,7 +192,6 @@ def _source(site: Site) -> list[Statement]:
             _READ_OBJECTS,
             [f"{arns[purpose]}/{prefix}/*" for purpose, prefixes in READABLE_PREFIXES.items() for prefix in prefixes],
         ),
-        statement("ListSourceObjects", ["s3:ListBucket"], list(arns.values())),
         statement(
             "ReadWithSourceKeys",
             _READ_KEY,
@@ -211,8 +201,8 @@ def _source(site: Site) -> list[Statement]:
         statement("PullSourceImages", READ_IMAGES, source.repository_arn("workload")),
         statement(
             "ReadSourceRegistry",
-            ["sagemaker:DescribeModelPackageGroup", *READ_PACKAGES],
-            [source.model_package_group_arn, source.model_package_arns],
+            READ_PACKAGES,
+            source.model_package_arns,
         ),
     ]
 
@@ -238,11 +228,6 @@ def _pipelines(site: Site, keys: KeyArns) -> list[Statement]:
         # Step results (property files) are read by the pipeline itself.
         _objects(site, "ReadResults", _READ_OBJECTS, "artefacts", "runs"),
         statement("ReadWithKey", _READ_KEY, keys.artefacts),
-        statement(
-            "FollowJobs",
-            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            names.arn("events", "rule/SageMakerPipelineExecution*"),
-        ),
     ]
 
 
@@ -265,7 +250,7 @@ def _objects(site: Site, sid: str, actions: list[str], purpose: BucketPurpose, *
 
 
 def _buckets(site: Site, *purposes: BucketPurpose) -> Statement:
-    return statement("SeeBuckets", ["s3:GetBucketLocation", "s3:ListBucket"], [site.names.bucket_arn(purpose) for purpose in purposes])
+    return statement("SeeBuckets", ["s3:ListBucket"], [site.names.bucket_arn(purpose) for purpose in purposes])
 
 
 def _images(site: Site, *purposes: str) -> list[Statement]:

@@ -15,13 +15,12 @@ from infra.site import Site
 
 # What a promotion reads of the environment before it: artefacts and the runs' evidence; what was released there.
 READABLE_PREFIXES: dict[BucketPurpose, tuple[str, ...]] = {"artefacts": ("models", "runs"), "ledger": ("promotions", "releases")}
-READ_PACKAGES = ("sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:ListTags")
+READ_PACKAGES = ("sagemaker:DescribeModelPackage",)
 # Metadata of a package by which a person answers for it: who approved, who asked. The promotion code knows the same keys (approval.py).
 SIGNATURES = ("approval-signed-by", "request-signed-by")
 READ_IMAGES = (
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
-    "ecr:DescribeImages",
     "ecr:GetDownloadUrlForLayer",
 )
 
@@ -32,12 +31,7 @@ def bucket_policy(site: Site, purpose: BucketPurpose) -> str:
     statements = [deny_without_tls("s3", [arn, f"{arn}/*"])]
     prefixes = READABLE_PREFIXES.get(purpose)
     if prefixes and site.target:
-        statements += [
-            _grant(site, "NextEnvironmentReads", ["s3:GetObject", "s3:GetObjectVersion"], [f"{arn}/{prefix}/*" for prefix in prefixes]),
-            _grant(
-                site, "NextEnvironmentLists", ["s3:ListBucket"], arn, {"StringLike": {"s3:prefix": [f"{prefix}/*" for prefix in prefixes]}}
-            ),
-        ]
+        statements.append(_grant(site, "NextEnvironmentReads", ["s3:GetObject"], [f"{arn}/{prefix}/*" for prefix in prefixes]))
     if purpose == "logs":
         statements.append(_access_logs(site, arn))
     return document(statements)
@@ -51,10 +45,7 @@ def key_policy(site: Site, purpose: KeyPurpose) -> str:
     ]
     if purpose in READABLE_PREFIXES and site.target:
         via_s3: Condition = {"StringEquals": {"kms:ViaService": f"s3.{names.region}.amazonaws.com"}}
-        statements += [
-            _grant(site, "NextEnvironmentDecrypts", ["kms:Decrypt"], "*", via_s3),
-            _grant(site, "NextEnvironmentDescribes", ["kms:DescribeKey"], "*"),
-        ]
+        statements.append(_grant(site, "NextEnvironmentDecrypts", ["kms:Decrypt"], "*", via_s3))
     if purpose == "operations":
         statements += _operating_services(site)
     return document(statements)
@@ -73,10 +64,7 @@ def package_group_policy(site: Site) -> str:
     names = site.names
     statements = [deny_without_tls("sagemaker", [names.model_package_group_arn, names.model_package_arns]), *_signatures(site)]
     if site.target:
-        statements += [
-            _grant(site, "NextEnvironmentSeesGroup", ["sagemaker:DescribeModelPackageGroup"], names.model_package_group_arn),
-            _grant(site, "NextEnvironmentReadsPackages", READ_PACKAGES, names.model_package_arns),
-        ]
+        statements.append(_grant(site, "NextEnvironmentReadsPackages", READ_PACKAGES, names.model_package_arns))
     return document(statements)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.request
 
 from lockstep.demo.live_requests import UNSEEN_EVERY, live_requests
 from lockstep.demo.traffic import Traffic
 from tests.e2e.conftest import RATE, WORKLOAD, Rollout
 from tests.e2e.rehearsal import Rehearsal
+from tests.e2e.rights import DUTIES, UNUSED, granted, role_arn
 
 # The shipped canary: one instance of two.
 CANARY_SHARE = 0.5
@@ -66,6 +68,17 @@ def test_the_promotion_role_alone_may_update_endpoints(chain: Rehearsal) -> None
     others = set(outputs["roles"]) - {"promotion"}
     assert others
     assert all("allowed" not in decisions(role) for role in others)
+
+
+def test_no_role_lacks_a_right_nor_has_one_without_a_reason(bad: Rollout, chain: Rehearsal) -> None:
+    with urllib.request.urlopen(f"{chain.variables('dev')['AWS_ENDPOINT_URL']}/_lockstep/rights") as answer:
+        rights = json.loads(answer.read())
+    assert rights["refused"] == {}
+    for duty in DUTIES:
+        used = {action for name in ("dev", "staging") for action in rights["used"].get(role_arn(name, duty), {})}
+        given = {action for name in ("dev", "staging") for action in granted(name, duty)}
+        assert sorted(given - used - set(UNUSED[duty])) == [], duty
+        assert sorted(set(UNUSED[duty]) - given) == [], duty
 
 
 def test_pulumi_up_leaves_releases_alone(bad: Rollout, chain: Rehearsal) -> None:

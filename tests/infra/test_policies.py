@@ -56,23 +56,16 @@ def test_the_artefacts_bucket_lets_the_next_promotion_read_and_nothing_else(site
         "NextEnvironmentReads": {
             **reader,
             "Sid": "NextEnvironmentReads",
-            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Action": "s3:GetObject",
             "Resource": [f"{arn}/models/*", f"{arn}/runs/*"],
             "Condition": only,
-        },
-        "NextEnvironmentLists": {
-            **reader,
-            "Sid": "NextEnvironmentLists",
-            "Action": "s3:ListBucket",
-            "Resource": arn,
-            "Condition": {**only, "StringLike": {"s3:prefix": ["models/*", "runs/*"]}},
         },
     }
 
 
 def test_the_key_of_artefacts_lets_the_next_promotion_decrypt_through_s3_alone(sites: dict[str, Site]) -> None:
     found = statements(grants.key_policy(sites["dev"], "artefacts"))
-    assert set(found) == {"AccountAdministers", "NextEnvironmentDecrypts", "NextEnvironmentDescribes"}
+    assert set(found) == {"AccountAdministers", "NextEnvironmentDecrypts"}
     assert found["NextEnvironmentDecrypts"] == {
         "Sid": "NextEnvironmentDecrypts",
         "Effect": "Allow",
@@ -93,7 +86,7 @@ def test_the_workload_repository_lets_the_next_promotion_pull(sites: dict[str, S
             "Sid": "NextEnvironmentPulls",
             "Effect": "Allow",
             "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
-            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"],
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             "Condition": {"ArnEquals": {"aws:PrincipalArn": STAGING_PROMOTION}},
         },
     }
@@ -101,9 +94,9 @@ def test_the_workload_repository_lets_the_next_promotion_pull(sites: dict[str, S
 
 def test_the_package_group_lets_the_next_promotion_read(sites: dict[str, Site]) -> None:
     found = statements(grants.package_group_policy(sites["dev"]))
-    assert set(found) == {"DenyWithoutTls", *SIGNING, "NextEnvironmentSeesGroup", "NextEnvironmentReadsPackages"}
+    assert set(found) == {"DenyWithoutTls", *SIGNING, "NextEnvironmentReadsPackages"}
     packages = found["NextEnvironmentReadsPackages"]
-    assert packages["Action"] == ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages", "sagemaker:ListTags"]
+    assert packages["Action"] == "sagemaker:DescribeModelPackage"
     assert packages["Resource"] == "arn:aws:sagemaker:us-east-1:111111111111:model-package/lockstep-dev-mortgage/*"
 
 
@@ -160,7 +153,7 @@ def test_what_a_promotion_may_read_is_what_the_source_grants(sites: dict[str, Si
     assert mine["ReadWithSourceKeys"] == {
         "Sid": "ReadWithSourceKeys",
         "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:DescribeKey"],
+        "Action": "kms:Decrypt",
         "Resource": "arn:aws:kms:us-east-1:111111111111:key/*",
         "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/lockstep-dev-artefacts", "alias/lockstep-dev-ledger"]}},
     }
