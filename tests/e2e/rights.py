@@ -1,4 +1,4 @@
-"""Rights that roles have and the rehearsal does not use: what AWS needs though nothing here asks for it, and paths that the tests don't take."""
+"""Rights that roles have and the rehearsal leaves idle: what AWS needs though nothing here asks for it, and paths that are not taken."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _EXECUTION = {
     "kms:DescribeKey": "keys of volumes and outputs are looked at before they are used",
     "kms:Encrypt": 'OutputDataConfig.KmsKeyId: the role "must include permissions to call kms:Encrypt"',
     "logs:DescribeLogStreams": "looked for before a stream is made",
-    "s3:AbortMultipartUpload": "clears away an upload in parts that failed",
 }
 # Per duty: action -> why it is there all the same.
 UNUSED: dict[Duty, dict[str, str]] = {
     "jobs": {
         **_EXECUTION,
+        "s3:AbortMultipartUpload": "clears away an upload in parts that failed",
         "s3:GetBucketAcl": "the feature store's offline half",
         "s3:PutObjectAcl": "the feature store's offline half",
         **{
@@ -38,7 +38,7 @@ UNUSED: dict[Duty, dict[str, str]] = {
         "kms:CreateGrant": "volumes of instances that replace others, long after the caller of CreateEndpoint is gone",
         "s3:ListBucket": 'CreateModel: "please ensure that the role has s3:ListBucket" for models that are not archives',
     },
-    "promotion": _EXECUTION,
+    "promotion": {**_EXECUTION, "s3:AbortMultipartUpload": "clears away an upload in parts that failed"},
     "pipelines": {
         "sagemaker:AddTags": "SageMaker tags what a pipeline makes with the pipeline's ARN",
         "sagemaker:StopProcessingJob": "StopPipelineExecution stops the jobs that run",
