@@ -14,7 +14,9 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def teardown(
     environment: EnvironmentName,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask. Where nobody can be asked (no terminal, or --json), nothing is removed without it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Remove an environment: its releases first, then its stack.
@@ -27,7 +29,7 @@ def teardown(
     """
     import sys
 
-    from infra.errors import LockstepError
+    from infra.errors import LockstepError, UsageError
     from infra.naming import KeyPurpose, Names
     from lockstep import shell
     from lockstep.context import session, stack
@@ -41,8 +43,12 @@ def teardown(
         console.print(f"{environment} (account {names.account_id}) will be removed" + (", and with it:" if lost else "."))
         for holding in lost:
             console.print(f"  {holding}")
-        if not yes and sys.stdin.isatty():
-            typer.confirm("Remove it?", abort=True)
+    if not yes:
+        if as_json or not sys.stdin.isatty():
+            raise UsageError(
+                "nobody is there to be asked", where="lockstep teardown", remedy="Nothing was removed. Say --yes to remove it."
+            )
+        typer.confirm("Remove it?", abort=True)
     variables = shell.local(environment) if target() == "local" else shell.aws(environment)
 
     def say(text: str) -> None:

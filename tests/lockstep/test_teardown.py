@@ -113,3 +113,15 @@ def test_an_endpoint_that_somebody_changes_is_left_alone(
     monkeypatch.setattr(steps, "_endpoint_status", lambda session, name: "Updating")
     with pytest.raises(ConflictError, match="Updating"):
         steps.remove_releases(session, "dev", print)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_nothing_is_removed_where_nobody_can_be_asked(
+    lockstep: Callable[..., Ran], session: boto3.Session, names: Names, arguments: list[str]
+) -> None:
+    fill(session, names)
+    before = holdings.count(session, names)
+    ran = lockstep("teardown", "dev", *arguments)
+    assert ran.code == 2
+    assert "nobody is there to be asked" in (ran.json["error"]["message"] if arguments else ran.err)
+    assert holdings.count(session, names) == before
