@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from lockstep.context import EnvironmentName, Json, console, emit
@@ -16,9 +18,7 @@ def models(environment: EnvironmentName, json_: Json = False) -> None:
     \b
     Example: lockstep models staging
     """
-    from rich.table import Table
-
-    from lockstep import promotions
+    from lockstep import promotions, tables
 
     at = promotions.place(environment)
     client = at.sagemaker
@@ -43,17 +43,20 @@ def models(environment: EnvironmentName, json_: Json = False) -> None:
     if json_:
         emit(rows)
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("version", "approval", "stage", "artefact", "image", "created", "promotion"):
-        table.add_column(column)
-    for row in rows:
-        table.add_row(
-            str(row["version"]),
-            row["approval"] or "",
-            row["stage"] or "",
-            (row["artefact_sha256"] or "")[:12],
-            (row["image_digest"] or "").removeprefix("sha256:")[:12],
-            row["created"],
-            row["promotion"] or "",
-        )
-    console.print(table if rows else f"{environment} has no model packages yet")
+    if not rows:
+        console.print(f"{environment} has no model packages yet")
+        return
+    columns = ("version", "approval", "stage", "artefact", "image", "created", "promotion")
+    tables.show(console, columns, [_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(row["version"]),
+        row["approval"] or "",
+        row["stage"] or "",
+        (row["artefact_sha256"] or "")[:12],
+        (row["image_digest"] or "").removeprefix("sha256:")[:12],
+        row["created"],
+        row["promotion"] or "",
+    )

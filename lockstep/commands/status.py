@@ -49,7 +49,7 @@ def status(
     if json_:
         emit(rows)
     else:
-        _table(rows)
+        _show(rows)
 
 
 def describe(at: Place) -> dict[str, Any]:
@@ -98,30 +98,28 @@ def _outcome(finished: bool, outcome: dict[str, Any] | None) -> str:
     return "stopped before anything changed" if finished else "under way"
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+def _show(rows: list[dict[str, Any]]) -> None:
+    from lockstep import tables
 
-    table = Table(box=None, header_style="bold")
-    for column in ("environment", "serves", "artefact", "image", "gates", "since", "endpoint", "instances", "last promotion"):
-        table.add_column(column)
-    for row in rows:
-        endpoint = row["endpoint_status"] + (f" -> {row['pending']}" if row.get("pending") else "")
-        last = f"{row['last_promotion']}: {row['last_outcome']}" if row.get("last_promotion") else ""
-        table.add_row(
-            row["environment"],
-            row.get("serves", ""),
-            (row.get("artefact_sha256") or "")[:12],
-            (row.get("image_digest") or "").removeprefix("sha256:")[:12],
-            row.get("gates") or "",
-            row.get("since") or "",
-            endpoint,
-            str(row.get("instances") or ""),
-            last,
-        )
-    console.print(table)
+    columns = ("environment", "serves", "artefact", "image", "gates", "since", "endpoint", "instances", "last promotion")
+    tables.show(console, columns, [_cells(row) for row in rows])
     for row in rows:
         for refused in row.get("refusals", ()):
             console.print(_refusal(row["environment"], refused))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["environment"],
+        row.get("serves", ""),
+        (row.get("artefact_sha256") or "")[:12],
+        (row.get("image_digest") or "").removeprefix("sha256:")[:12],
+        row.get("gates") or "",
+        row.get("since") or "",
+        row["endpoint_status"] + (f" -> {row['pending']}" if row.get("pending") else ""),
+        str(row.get("instances") or ""),
+        f"{row['last_promotion']}: {row['last_outcome']}" if row.get("last_promotion") else "",
+    )
 
 
 def _refusal(environment: str, refused: dict[str, Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -97,11 +98,15 @@ class Demo:
             self._command("data", "push", environment)
 
     def _train(self, title: str, candidate: str, overlay: tuple[str, ...]) -> str:
-        """Trains a candidate in dev and returns its model package's ARN."""
+        """Trains a candidate in dev, unless an earlier demo did, and returns its model package's ARN."""
         self._runner.heading(title)
         workload = context.stack("dev").config.workload
         pushed = self._runner.run(self._step("image", "push", "dev", workload, *overlay, "--json", quiet=True))
         digest = _digest(pushed)
+        known = trained(json.loads(self._runner.run(self._step("models", "dev", "--json", quiet=True)).output), digest)
+        if known is not None:
+            self._console.print(f"    trained already: {known}", highlight=False)
+            return known
         ran = self._command("pipeline", "run", "dev", "training", "--image", digest, "--token", f"demo-{candidate}-{digest}")
         found = _PACKAGE.search(ran.output)
         if found is None:
@@ -149,6 +154,13 @@ class Demo:
 
     def _command(self, *arguments: str) -> Ran:
         return self._runner.run(self._step(*arguments))
+
+
+def trained(packages: Sequence[Mapping[str, Any]], image_digest: str) -> str | None:
+    """ARN of the newest package of an image among those that `lockstep models --json` lists, or None."""
+    usable = [each for each in packages if each["status"] == "Completed" and each["approval"] != "Rejected"]
+    found = [each for each in usable if each["image_digest"] == image_digest]
+    return str(max(found, key=lambda each: int(each["version"]))["model_package_arn"]) if found else None
 
 
 def _told(line: str) -> bool:
