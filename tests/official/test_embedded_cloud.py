@@ -78,7 +78,7 @@ def life(referring: dict[str, Rendered], schema: Schema, plugins: Path, tmp_path
         terraform.apply()
         made, held = terraform.plan(), holdings(cloud)
         read = reading(schema, referring["dev"], terraform, variables)
-        state = shutil.copy(folder / "terraform.tfstate", folder / "made.tfstate")
+        state = Path(shutil.copy(folder / "terraform.tfstate", folder / "made.tfstate"))
         changed = edited(tmp_path_factory.mktemp("edited"), "dev", VALUES, References(schema))
         terraform.write(Translation(schema).configuration(changed, PATH_STYLE))
         terraform.apply()

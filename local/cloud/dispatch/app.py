@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 from local.cloud.accounts import credential_scope
 from local.cloud.aws_errors import CloudError, not_implemented
 from local.cloud.dispatch import call as calls
+from local.cloud.dispatch import model_check
 from local.cloud.dispatch.call import Call
 from local.cloud.http import HttpRequest, HttpResponse
 from local.cloud.services import routes, service_of
@@ -95,6 +96,7 @@ class Application:
             raise not_implemented(call.service, call.operation or call.http.method)
         for guard in self._cloud.guards:
             guard(call)
+        model_check.check(call)
         for route in table:
             if route.pattern.match(call.http.path):
                 request = call.handler_request()
