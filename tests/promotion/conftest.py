@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from infra.outputs import EnvironmentOutputs
 from tests.promotion.site import Site
 
 SPEED = 400.0
@@ -19,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Runner:
-    """Runs orders in forks of a process that has everything imported; each may be killed after its n-th AWS call."""
+    """Runs orders in forks of a process that has everything imported; what may befall each, `zygote.Fate` says."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, outputs: EnvironmentOutputs | None = None) -> None:
         self.site = site
         credentials = site.session.get_credentials().get_frozen_credentials()
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -36,14 +37,18 @@ class Runner:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.promotion.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd=ROOT, text=True
         )
-        assert self._ask({"outputs": site.outputs.model_dump(mode="json")}) == {"ready": True}
+        assert self._ask({"outputs": (outputs or site.outputs).model_dump(mode="json")}) == {"ready": True}
 
-    def __call__(self, order: dict[str, str], *, run: str, kill_after: int | None = None) -> dict[str, Any]:
-        """What came of it: {"signal", "calls", and "outcome" or "error", ...}."""
-        return self._ask({"order": order, "run": run, "kill_after": kill_after})
+    def __call__(self, operation: str, package: str = "", *, run: str = "run", **fate: Any) -> dict[str, Any]:
+        """What came of it: {"signal", "calls", and "outcome" or "error", ...}, or {"stopped": pid}."""
+        return self._ask({"order": {"operation": operation, "model_package_arn": package}, "run": run, "fate": fate})
 
-    def release(self, package: str, *, run: str = "run", kill_after: int | None = None) -> dict[str, Any]:
-        return self({"operation": "release", "model_package_arn": package}, run=run, kill_after=kill_after)
+    def release(self, package: str, *, run: str = "run", **fate: Any) -> dict[str, Any]:
+        return self("release", package, run=run, **fate)
+
+    def go_on(self, stopped: dict[str, Any]) -> dict[str, Any]:
+        """Let a run that was stopped go on, to its end."""
+        return self._ask({"go_on": stopped["stopped"]})
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None

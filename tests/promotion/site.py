@@ -264,9 +264,18 @@ class Site:
 
     def ledger(self, prefix: str) -> dict[str, dict[str, Any]]:
         bucket = self.outputs.buckets.ledger.name
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return {key: json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys}
+        return {key: json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in self.ledger_keys(prefix)}
+
+    def ledger_keys(self, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.outputs.buckets.ledger.name, Prefix=prefix)
+        return sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
+
+    def lease(self) -> dict[str, Any]:
+        """Who had the lease of the endpoint last, and whether that promotion came to its end."""
+        key = {"promotion_id": {"S": f"LEASE#{self.outputs.endpoint.name}"}}
+        table = self.outputs.promotion.journal_table_name
+        item = self.session.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        return dict(json.loads(item["body"]["S"]))
 
     @contextmanager
     def load(self, *, per_second: float = 20.0, body: str = "hello") -> Iterator[Load]:
