@@ -220,8 +220,8 @@ class Engine:
                             self._clear(candidate, view, entry, job)
                         resources.ensure(self._aws, self._outputs, settled, job, pace.pause)
                         resources.await_ok(self._aws, settled.rollback_alarms, pace.pause, self._heartbeat)
-                        prepared = True
-                    if not self._ask(settled, entry):
+                        prepared = True  # which took a while, so the endpoint is looked at once more
+                    elif not self._ask(settled, entry):
                         pace.pause()
                 case Step.WATCH:
                     if not entry.facts.get("reverting"):
@@ -336,10 +336,9 @@ class Engine:
             # A lost answer makes the SDK ask twice, and the second is refused because the first was heard. And a look may be an old one.
             if passing(error) or not was_asked_once(error):
                 return False
-            step = next_step(self._look(), settled.progress(entry.facts))
-            if first and step in {Step.UPDATE, Step.SOMEBODY_ELSE}:
+            if first:
                 self._journal.record(entry, submitting=False)
-            if step is Step.UPDATE and not in_progress(error):
+            if next_step(self._look(), settled.progress(entry.facts)) is Step.UPDATE and not in_progress(error):
                 raise PreflightError(
                     f"the update was refused: {code(error)}: {text(error)}",
                     where=f"endpoint {self._outputs.endpoint.name}",

@@ -66,6 +66,9 @@ class World:
         self.traffic = 10.0  # requests per second that reach green
         self.green_fails = False
         self.alarm_trips: str | None = None
+        self.deaf = False  # alarms roll nothing back
+        self.metrics_late = 0.0  # seconds
+        self.failure_reason: str | None = None
         self.answers: dict[str, str] = {}
         self.deleted_in_use: list[str] = []
 
@@ -158,7 +161,11 @@ class World:
             if self.alarm_trips:
                 self.alarm_table[self.alarm_trips]["StateValue"] = "ALARM"
         watched = [a["AlarmName"] for a in self.deployment["request"].get("AutoRollbackConfiguration", {}).get("Alarms", [])]
-        if stage != "Creating" and any(self.alarm_table[name]["StateValue"] == "ALARM" for name in watched if name in self.alarm_table):
+        if (
+            stage != "Creating"
+            and not self.deaf
+            and any(self.alarm_table[name]["StateValue"] == "ALARM" for name in watched if name in self.alarm_table)
+        ):
             self._rest()
             return
         if stage == "Deleting":
@@ -226,6 +233,7 @@ class FakeAws(Aws):
                 "EndpointConfigName": w.live,
                 "ProductionVariants": [{"DesiredInstanceCount": w.desired}],
                 "LastDeploymentConfig": w.last_deployment,
+                "FailureReason": w.failure_reason,
                 "LastModifiedTime": datetime.fromtimestamp(w.modified, UTC),
             }
             stage = w.stage()
@@ -337,7 +345,7 @@ class FakeAws(Aws):
         if w.live == dimensions["EndpointConfigName"]:
             total = w.traffic * 300
         elif w.deployment and (stage := w.stage()) and stage[0] in {"Baking", "Deleting"}:
-            total = w.traffic * (w.time - w.deployment["began"] - 30)
+            total = w.traffic * max(0.0, w.time - w.deployment["began"] - 30 - w.metrics_late)
         self._done("GetMetricStatistics")
         return total
 

@@ -295,7 +295,9 @@ class FlakyAws(FakeAws):
     def update_endpoint(self, name: str, *, config: str, deployment: dict[str, object], retain: bool) -> None:
         if self.heard:
             super().update_endpoint(name, config=config, deployment=deployment, retain=retain)
-            raise failure("UpdateEndpoint", "Cannot update in-progress endpoint")
+            error = failure("UpdateEndpoint", "Cannot update in-progress endpoint")
+            error.response["ResponseMetadata"]["RetryAttempts"] = 1
+            raise error
         raise failure("UpdateEndpoint", "The account-level service limit is 0", "ResourceLimitExceeded")
 
 
