@@ -6,13 +6,16 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from local.cloud import accounts
+from local.errors import CloudNotRunning
 from lockstep import aws, cloud_process
+from lockstep.cloud_process import RunningCloud
 from tests.lockstep.conftest import Ran, change_stack
 
 
@@ -61,6 +64,23 @@ def test_a_port_in_use_is_named_and_nothing_is_left(lockstep: Callable[..., Ran]
     assert f"port {taken} is taken by another process" in ran.err
     assert "--port" in ran.err
     assert lockstep("cloud", "status").code == 1
+
+
+def test_a_cloud_of_ones_own_that_hangs_is_named_as_such_and_can_be_stopped(lockstep: Callable[..., Ran], stopped: Path, port: int) -> None:
+    home = stopped / "cloud"
+    home.mkdir(parents=True)
+    asleep = "import threading; threading.Event().wait(60)"
+    with subprocess.Popen([sys.executable, "-c", asleep, "local.cloud.server", str(home)]) as hung:
+        state = {"pid": hung.pid, "port": port, "url": f"http://127.0.0.1:{port}", "started": ""}
+        (home / "state.json").write_text(json.dumps(state))
+        ran = lockstep("cloud", "up", "--port", str(port), "--json")
+        assert ran.code == 1
+        assert ran.json["error"]["message"] == f"the embedded cloud is there (process {hung.pid}) and does not answer"
+        assert "lockstep cloud down" in ran.json["error"]["remedy"]
+        with pytest.raises(CloudNotRunning, match="does not answer any more"):
+            RunningCloud(**state).clock()
+        assert lockstep("cloud", "down", "--json").json["stopped"] == hung.pid
+        assert not _alive(hung.pid)
 
 
 def test_a_state_file_that_a_killed_cloud_left_misleads_nobody(lockstep: Callable[..., Ran], stopped: Path, port: int) -> None:
