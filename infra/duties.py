@@ -192,6 +192,7 @@ def _source(site: Site) -> list[Statement]:
             _READ_OBJECTS,
             [f"{arns[purpose]}/{prefix}/*" for purpose, prefixes in READABLE_PREFIXES.items() for prefix in prefixes],
         ),
+        statement("SeeAbsentEvidence", ["s3:ListBucket"], arns["ledger"]),
         statement(
             "ReadWithSourceKeys",
             _READ_KEY,

@@ -32,6 +32,9 @@ def bucket_policy(site: Site, purpose: BucketPurpose) -> str:
     prefixes = READABLE_PREFIXES.get(purpose)
     if prefixes and site.target:
         statements.append(_grant(site, "NextEnvironmentReads", ["s3:GetObject"], [f"{arn}/{prefix}/*" for prefix in prefixes]))
+        if purpose == "ledger":
+            # Who may not list is denied what is not there: a candidate without evidence would pass for one without a grant.
+            statements.append(_grant(site, "NextEnvironmentSeesAbsence", ["s3:ListBucket"], arn))
     if purpose == "logs":
         statements.append(_access_logs(site, arn))
     return document(statements)

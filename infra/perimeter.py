@@ -48,8 +48,11 @@ def s3_policy(site: Site) -> str:
         statements.append(
             statement(
                 "SourceBuckets",
-                ["s3:GetObject"],
-                [f"{theirs[purpose]}/{prefix}/*" for purpose, prefixes in READABLE_PREFIXES.items() for prefix in prefixes],
+                ["s3:GetObject", "s3:ListBucket"],
+                [
+                    theirs["ledger"],
+                    *(f"{theirs[purpose]}/{prefix}/*" for purpose, prefixes in READABLE_PREFIXES.items() for prefix in prefixes),
+                ],
                 principal=EVERYONE,
                 condition={"ArnEquals": {"aws:PrincipalArn": names.role_arn("promotion")}},
             )

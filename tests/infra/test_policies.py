@@ -63,6 +63,15 @@ def test_the_artefacts_bucket_lets_the_next_promotion_read_and_nothing_else(site
     }
 
 
+def test_the_ledger_says_what_it_does_not_hold(sites: dict[str, Site]) -> None:
+    found = statements(grants.bucket_policy(sites["dev"], "ledger"))
+    assert set(found) == {"DenyWithoutTls", "NextEnvironmentReads", "NextEnvironmentSeesAbsence"}
+    seen = found["NextEnvironmentSeesAbsence"]
+    assert (seen["Action"], seen["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::lockstep-dev-ledger-111111111111")
+    mine = {each["Sid"]: each for each in duties(sites["staging"], "promotion")}["SeeAbsentEvidence"]
+    assert (mine["Action"], mine["Resource"]) == (seen["Action"], seen["Resource"])
+
+
 def test_the_key_of_artefacts_lets_the_next_promotion_decrypt_through_s3_alone(sites: dict[str, Site]) -> None:
     found = statements(grants.key_policy(sites["dev"], "artefacts"))
     assert set(found) == {"AccountAdministers", "NextEnvironmentDecrypts"}

@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from infra.boundary import boundary_document
+from infra.config import load_all
+from infra.documents import document
+from infra.duties import KeyArns, permissions
+from infra.naming import Duty
 from infra.outputs import EnvironmentOutputs
+from infra.site import Site as EnvironmentSite
 from pipelines.promotion.names import name_prefix
 from tests.cloud.images import push_image
 from tests.promotion.environment import make_outputs
 
+STACKS = Path(__file__).resolve().parents[2] / "stacks"
 SERVE = r'''#!/usr/bin/env python
 """Answers what model/answer.txt says; fails on any request that holds the word in model/fails-on.txt."""
 import os, signal, threading
@@ -124,8 +133,10 @@ class Site:
         iam = self.session.client("iam")
         trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
         for arn in (o.roles.serving, o.roles.promotion, o.roles.jobs):
-            document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-            iam.create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument=document)
+            trusting = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+            iam.create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument=trusting)
+        if self.cloud.enforce_iam:
+            self._give_duties(iam)
         for bucket in (o.buckets.data, o.buckets.artefacts, o.buckets.capture):
             self.s3.create_bucket(Bucket=bucket.name)
         self.s3.create_bucket(Bucket=o.buckets.ledger.name, ObjectLockEnabledForBucket=True)
@@ -141,6 +152,24 @@ class Site:
             self.put_alarm(name)
         self.deploy_endpoint()
         self._registrar = self.cloud.session(o.account_id, o.region, o.roles.jobs).client("sagemaker")
+
+    def _give_duties(self, iam: Any) -> None:
+        """The roles' policies and boundary as Pulumi would write them, for names that leave the workload out, and for one key."""
+        o = self.outputs
+        stacks = load_all(STACKS)
+        site = EnvironmentSite.of(stacks[o.environment], stacks)
+        key = o.keys.data
+
+        def ours(text: str) -> str:
+            return re.sub(rf"lockstep-(\w+)-{site.names.workload}\b", r"lockstep-\1", text)
+
+        made = iam.create_policy(PolicyName=site.names.boundary, PolicyDocument=ours(boundary_document(site)))
+        duties: tuple[Duty, ...] = ("serving", "promotion", "jobs")
+        for duty in duties:
+            name = site.names.role(duty)
+            text = document(permissions(site, duty, KeyArns(data=key, artefacts=key, ledger=key, operations=key)))
+            iam.put_role_policy(RoleName=name, PolicyName="duty", PolicyDocument=ours(text))
+            iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=made["Policy"]["Arn"])
 
     def deploy_endpoint(self) -> None:
         """The endpoint on its bootstrap release, as `pulumi up` makes it, also after it was deleted."""
@@ -202,7 +231,7 @@ class Site:
         sha = hashlib.sha256(artefact).hexdigest()
         uri = self.put(f"models/{sha}/model.tar.gz", artefact)
         digest = self.image.rpartition("@")[2]
-        folder = f"evidence/{self._versions}"
+        folder = f"runs/{self._versions}"
         evaluation = {"applicable": True, "metrics": {"auc": 0.8}, "artefact_sha256": sha, "image": self.image}
         probes = {"requests": [{"content_type": "text/csv", "body": f"golden {n}", "answer": answer} for n in range(3)]}
         values = {

@@ -31,7 +31,7 @@ GOLDEN = b"a,b\n1,2\n"
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
     from local.cloud.server import running
 
-    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED) as cloud:
+    with running(tmp_path_factory.mktemp("cloud"), speed=SPEED, enforce_iam=True) as cloud:
         staging = Site(cloud, "staging", "222222222222")
         prod = Site(cloud, "prod", "333333333333", source=staging)
         grant(staging, prod)
@@ -53,16 +53,17 @@ def grant(staging: Site, prod: Site) -> None:
             statement["Resource"] = resources
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
-    for bucket in (o.buckets.artefacts, o.buckets.ledger):
-        staging.s3.put_bucket_policy(Bucket=bucket.name, Policy=policy(["s3:GetObject", "s3:ListBucket"], [bucket.arn, f"{bucket.arn}/*"]))
+    ledger = o.buckets.ledger
+    staging.s3.put_bucket_policy(Bucket=o.buckets.artefacts.name, Policy=policy(["s3:GetObject"], [f"{o.buckets.artefacts.arn}/*"]))
+    staging.s3.put_bucket_policy(Bucket=ledger.name, Policy=policy(["s3:GetObject", "s3:ListBucket"], [ledger.arn, f"{ledger.arn}/*"]))
     staging.session.client("ecr").set_repository_policy(
         repositoryName=o.repositories.workload.name,
-        policyText=policy(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability", "ecr:DescribeImages"]),
+        policyText=policy(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]),
     )
     packages = o.model_package_group_arn.replace(":model-package-group/", ":model-package/") + "/*"
     staging.sagemaker.put_model_package_group_policy(
         ModelPackageGroupName=o.model_package_group_name,
-        ResourcePolicy=policy(["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"], [packages, o.model_package_group_arn]),
+        ResourcePolicy=policy(["sagemaker:DescribeModelPackage"], [packages]),
     )
 
 
