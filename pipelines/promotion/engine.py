@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError
 from infra.outputs import EnvironmentOutputs
-from pipelines.promotion import approval, cleanup, plan, preflight, refusals, resources
+from pipelines.promotion import attest, cleanup, plan, preflight, refusals, resources
 from pipelines.promotion.candidate import Candidate
 from pipelines.promotion.conclusion import conclude, live_config
 from pipelines.promotion.decisions import ASK_AGAIN_SECONDS, EndpointView, Step, never_heard, next_step
@@ -23,7 +23,6 @@ from pipelines.promotion.health import Watch
 from pipelines.promotion.journal import Entry, Holder, Journal, Lease, LeaseLost
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.pace import Pace
-from pipelines.promotion.people import Identity
 from pipelines.promotion.plan import Job, Order, Plan
 from pipelines.promotion.refusals import Asked
 from pipelines.promotion.resolve import check_current, resolve
@@ -297,28 +296,12 @@ class Engine:
         )
 
     def _attested(self, job: Job) -> dict[str, Any]:
-        """Who asked and who approved, judged at the first sight of an approved package: whoever edits it later is not who approved it.
-
-        For the same reason an approval that does not count is taken back: the next edit by anybody else would make it look like theirs.
-        """
         known = self._journal.load(job.promotion)
         if known is not None and known.facts.get("people"):
             return dict(known.facts["people"])
         if job.operation != "release":
-            started_by = (self._aws.execution(self._run_name) or {}).get("CreatedBy")
-            started = Identity.told(started_by, f"DescribePipelineExecution CreatedBy {self._run_name}")
-            asked = approval.People(requesters=(started,) if started else (), approver=None)
-            return asked.document("of the release before", job.requested_by)
-        candidate = self._candidate(job.model_package_arn)
-        if candidate.approval != "Approved":  # preflight says so, beside whatever else is wrong
-            return {}
-        run = self._aws.execution(candidate.generated_by)
-        try:
-            found = approval.people(self._outputs, candidate, run)
-        except PreflightError as error:
-            self._aws.void_approval(candidate.arn, f"void: {error.message}")
-            raise
-        return found.document(self._outputs.promotion.approval, job.requested_by)
+            return attest.operation(self._aws, job, self._run_name)
+        return attest.release(self._aws, self._outputs, job, self._candidate(job.model_package_arn), self._refused)
 
     def _ask(self, settled: Plan, entry: Entry) -> bool:
         """Ask for the update. False: whether it was heard, the next looks tell.

@@ -102,10 +102,19 @@ def test_an_approval_that_aws_does_not_attest_is_refused_and_taken_back(by: Any,
         run(world, release(arn))
     assert (raised.value.where, world.updates) == (arn, [])
     assert world.packages[arn]["ModelApprovalStatus"] == "Rejected"
+    (refused,) = ledger(world, "refusals/")
+    told = {"read_from": "DescribeModelPackage LastModifiedBy"}
+    assert (refused["last_modified_by"] or told)["read_from"] == told["read_from"]
+    assert {each["principal_id"] for each in refused["requested_by"]} == _askers(more)
     # A later edit by somebody else does not make it their approval.
     world.packages[arn] |= {"LastModifiedBy": said_by("data/cleo")}
     with pytest.raises(PreflightError, match="the package is Rejected, not Approved"):
         run(world, release(arn))
+
+
+def _askers(more: dict[str, Any]) -> set[str]:
+    started = [more["asked"]["IamIdentity"]["PrincipalId"]] if "asked" in more else []
+    return {*started, *([more[approval.REQUESTED]] if approval.REQUESTED in more else [])}
 
 
 @pytest.mark.parametrize("more", [{"asked": ANN}, ANNS, {"asked": ANN, **ANNS}])
