@@ -39,6 +39,8 @@ class StsResponse(TokenResponse):
                 f"1 validation error detected: Value '{session_name}' at 'roleSessionName' failed to satisfy constraint: "
                 r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
             )
+        if self._get_param("Policy") or self._get_param("PolicyArns"):
+            raise not_implemented("sts", "AssumeRole with a session policy")  # a session would have more rights than was asked for
         if not SHORTEST <= duration <= LONGEST:
             raise CloudError("ValidationError", f"The requested DurationSeconds must be between {SHORTEST} and {LONGEST}.")
         caller = context.caller()

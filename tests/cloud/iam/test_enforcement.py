@@ -224,6 +224,11 @@ def test_a_role_is_taken_on_by_whom_it_names_or_whom_the_account_lets(cloud: Clo
         assert (code, f"sts:AssumeRole on resource: {target}" in message) == ("AccessDenied", True)
 
 
+def test_a_session_policy_is_not_passed_over_in_silence(cloud: Cloud) -> None:
+    sts = cloud.session(ACCOUNT, REGION).client("sts")
+    assert refused(sts.assume_role, RoleArn=Role(cloud).arn, RoleSessionName="me", Policy=policy(allow("s3:*")))[0] == "NotImplemented"
+
+
 def test_an_operation_that_nobody_knows_a_right_for_is_refused_to_roles(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     role = Role(cloud, allow("*"))
     assert refused(role("dynamodb").execute_statement, Statement="SELECT 1 FROM t")[0] == "NotImplemented"
