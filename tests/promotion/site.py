@@ -109,7 +109,9 @@ class Site:
         outputs["keys"] = {purpose: key for purpose in outputs["keys"]}
         outputs["serving"]["volume_kms_key_arn"] = outputs["serving"]["data_capture"]["kms_key_arn"] = key
         outputs["promotion"] |= changes.pop("promotion", {})
-        outputs["rollout"] |= {"wait_interval_seconds": 480, "minimum_green_invocations": 2} | changes.pop("rollout", {})
+        # The time limit is in the service's time: on a fast clock a short one would measure how busy this machine is.
+        patient = {"wait_interval_seconds": 480, "minimum_green_invocations": 2, "maximum_execution_timeout_seconds": 28_800}
+        outputs["rollout"] |= patient | changes.pop("rollout", {})
         self._network(outputs)
         self.outputs: EnvironmentOutputs = EnvironmentOutputs.model_validate(outputs)
         self.sagemaker = self.session.client("sagemaker")

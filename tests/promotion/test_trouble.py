@@ -70,7 +70,9 @@ def test_a_run_that_is_stopped_and_goes_on_after_its_lease_ran_out_does_no_harm(
 
 
 def test_a_bad_release_that_is_stopped_before_its_update_is_rolled_back_by_another_and_not_brought_back(site: Site, runner: Runner) -> None:
-    former = runner.release(site.package("good", promotion="dev-good-1"))["outcome"]
+    with site.load():
+        former = runner.release(site.package("good", promotion="dev-good-1"))["outcome"]
+    assert former["ending"] == "released", former
     package = site.package("bad", fails_on="category", promotion="dev-bad-1")
     with site.load(per_second=40, body="late category") as load:
         stopped = runner.release(package, run="stopped", stop_before="UpdateEndpoint")
