@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Mapping
 from typing import Any
 
+from local.cloud.quotas.store import code_of
 from tests.cloud.images import push_image
 
 ACCOUNT = "111111111111"
@@ -93,6 +94,10 @@ class Site:
         self.s3.create_bucket(Bucket="site")
         self.s3.put_object(Bucket="site", Key="model.tar.gz", Body=archive({"weights.txt": b"42"}))
         self.image = push_image(session, "serving", {"bin/serve": SERVE})
+        # A module's tests leave their endpoints, and together have more instances than an account starts with.
+        session.client("service-quotas").request_service_quota_increase(
+            ServiceCode="sagemaker", QuotaCode=code_of("ml.m5.large"), DesiredValue=100
+        )
 
     def model(self, name: str, environment: Mapping[str, str] | None = None, **extra: Any) -> str:
         container = {"Image": self.image, "ModelDataUrl": "s3://site/model.tar.gz", "Environment": {"NAME": name, **(environment or {})}}
