@@ -22,7 +22,7 @@ from pipelines.promotion.evidence import Ledger
 from pipelines.promotion.health import Watch
 from pipelines.promotion.journal import Entry, Holder, Journal, Lease, LeaseLost
 from pipelines.promotion.outcome import Outcome
-from pipelines.promotion.pace import Pace
+from pipelines.promotion.pace import Pace, Patience
 from pipelines.promotion.plan import Job, Order, Plan
 from pipelines.promotion.refusals import Asked
 from pipelines.promotion.resolve import check_current, resolve
@@ -195,17 +195,18 @@ class Engine:
         watch = Watch(self._aws, self._outputs, names, entry.facts["probes"], settled.began, self._heartbeat)
         watch.reasons, watch.vetoed = list(entry.facts.get("reasons", [])), bool(entry.facts.get("vetoed"))
         pace = Pace(self._aws)
-        restless_since: float | None = None
+        restless: Patience | None = None
         prepared = False
         while True:
             view = self._look()
             self._heartbeat()
             step = next_step(view, settled.progress(entry.facts))
             if step in {Step.WAIT, Step.REVERT} or (step is Step.UPDATE and prepared):
-                restless_since = restless_since if restless_since is not None else self._aws.now
-                self._refuse_to_wait_longer(self._aws.now - restless_since, _SETTLING_SECONDS, view)
+                restless = restless or Patience(self._aws, _SETTLING_SECONDS)
+                if restless.spent():
+                    raise self._unknown(view, restless.waited())
             else:
-                restless_since = None
+                restless = None
             match step:
                 case Step.UPDATE:
                     if entry.facts.get("submitting"):
@@ -229,8 +230,9 @@ class Engine:
                         watch.look(view)
                         if (watch.reasons, watch.vetoed) != (entry.facts.get("reasons", []), entry.facts.get("vetoed", False)):
                             self._journal.record(entry, reasons=list(watch.reasons), vetoed=watch.vetoed)
-                    limit = self._outputs.rollout.maximum_execution_timeout_seconds + 2 * _SETTLING_SECONDS
-                    self._refuse_to_wait_longer(self._aws.now - entry.facts.get("asked_at", settled.began), limit, view)
+                    waited = self._aws.now - entry.facts.get("asked_at", settled.began)
+                    if waited > self._outputs.rollout.maximum_execution_timeout_seconds + 2 * _SETTLING_SECONDS:
+                        raise self._unknown(view, waited)
                     pace.pause()
                 case Step.WAIT:
                     pace.pause()
@@ -359,14 +361,10 @@ class Engine:
         if self._heartbeat_lease is not None:
             self._journal.renew(self._heartbeat_lease)
 
-    def _refuse_to_wait_longer(self, waited: float, limit: float, view: EndpointView) -> None:
-        if waited > limit:
-            raise self._unknown(view, f"after {waited:.0f} s ")
-
-    def _unknown(self, view: EndpointView, since: str = "") -> OutcomeUnknown:
+    def _unknown(self, view: EndpointView, waited: float = 0.0) -> OutcomeUnknown:
         seen: dict[str, Any] = {"status": view.status, "config": view.config, "pending": view.pending_config, "reason": view.failure_reason}
         return OutcomeUnknown(
-            f"{since}the endpoint is in a state that tells no outcome: {seen}",
+            f"{f'after {waited:.0f} s ' if waited else ''}the endpoint is in a state that tells no outcome: {seen}",
             where=f"endpoint {self._outputs.endpoint.name}",
             remedy="All is left as it is. Look at the endpoint, then run the same promotion again: it resumes.",
         )

@@ -15,6 +15,7 @@ from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import render
 from pipelines.promotion.decisions import EndpointView, verdict_due
 from pipelines.promotion.names import ReleaseNames
+from pipelines.promotion.pace import Patience
 from pipelines.promotion.seam import Aws
 
 _TRAFFIC_STAGES = frozenset({"ActivatingTraffic", "Baking"})
@@ -140,10 +141,10 @@ class Watch:
             if len(faults) >= 3:
                 return faults
             self._heartbeat()
-        began = self._aws.now
+        patience = Patience(self._aws, 180)
         while not self.has_enough():
             self._count()
-            if self.has_enough() or self._aws.now - began > 180:
+            if self.has_enough() or patience.spent():
                 break
             pause()
             self._heartbeat()

@@ -12,6 +12,7 @@ from infra.errors import ConflictError, LockstepError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import render
 from pipelines.promotion.decisions import EndpointView
+from pipelines.promotion.pace import Patience
 from pipelines.promotion.plan import Job, Plan
 from pipelines.promotion.seam import Aws, already_exists
 
@@ -133,7 +134,7 @@ def await_ok(aws: Aws, names: Iterable[str], pause: Callable[[], None], heartbea
         PreflightError: one does not exist, is in ALARM, or has still no state after ten minutes of the service.
     """
     wanted = list(names)
-    began: float | None = None
+    patience = Patience(aws, _ALARM_PATIENCE_SECONDS)
     while True:
         found = aws.alarms(wanted)
         for name in wanted:
@@ -141,8 +142,7 @@ def await_ok(aws: Aws, names: Iterable[str], pause: Callable[[], None], heartbea
         unsettled = [name for name in wanted if found[name]["StateValue"] != "OK"]
         if not unsettled:
             return
-        began = aws.now if began is None else began
-        if aws.now - began > _ALARM_PATIENCE_SECONDS:
+        if patience.spent():
             raise PreflightError(
                 f"it is {found[unsettled[0]]['StateValue']}, not OK",
                 where=f"alarm {unsettled[0]}",

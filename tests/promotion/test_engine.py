@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from infra.errors import ConflictError, OutcomeUnknown, PreflightError
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
-from pipelines.promotion.pace import Pace
+from pipelines.promotion.pace import Pace, Patience
 from pipelines.promotion.plan import Order
 from tests.promotion.fake import FakeAws, Killed, World, failure
 from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
@@ -341,3 +341,13 @@ def test_looks_are_paced_by_the_services_clock() -> None:
     assert aws.slept[0] < 0.1
     assert aws.slept[1] == pytest.approx(1 / 3)
     assert aws.slept[2] == pytest.approx(0.1)
+
+
+def test_patience_is_spent_by_time_and_looks_together() -> None:
+    """A run that stood still for an hour has not looked for an hour."""
+    aws = FakeAws(World())
+    patience = Patience(aws, 30)
+    assert not patience.spent()
+    aws._now += 3600
+    assert [patience.spent() for _ in range(3)] == [False, False, True]
+    assert patience.waited() == 3600
