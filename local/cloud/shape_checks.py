@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import botocore.session
 from botocore.model import OperationModel, Shape
+from moto.core.utils import get_service_model
 
 
 @functools.cache
 def operation_model(service: str, operation: str) -> OperationModel:
     """The model of an operation, for example ("sagemaker", "UpdateEndpoint")."""
-    return botocore.session.get_session().get_service_model(service).operation_model(operation)
+    return get_service_model(service).operation_model(operation)
 
 
 def violations(service: str, operation: str, params: Mapping[str, Any]) -> list[str]:

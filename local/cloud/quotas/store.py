@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import botocore.session
 from moto.core.base_backend import BackendDict
+from moto.core.utils import get_service_model
 from moto.servicequotas.models import ServiceQuotasBackend
 
 from local.cloud.aws_errors import CloudError
@@ -97,8 +97,7 @@ def code_of(instance_type: str) -> str:
 @cache
 def instance_types() -> tuple[str, ...]:
     """The instance types that an endpoint may have (botocore's model)."""
-    model = botocore.session.get_session().get_service_model("sagemaker")
-    return tuple(model.shape_for("ProductionVariantInstanceType").enum)
+    return tuple(get_service_model("sagemaker").shape_for("ProductionVariantInstanceType").enum)
 
 
 def fleet(variants: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]) -> Counter[str]:
