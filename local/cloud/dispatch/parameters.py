@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.model import OperationNotFoundError
 from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.responses import determine_request_protocol
 from moto.core.routing import NotFound, get_service_router
 from moto.core.utils import get_service_model
 
@@ -22,26 +23,33 @@ def parameters(call: Call) -> dict[str, Any]:
         return call.json
     if call.service == "cloudwatch":
         return _cloudwatch(call)
+    found: dict[str, Any] = _plain(modelled(call) or {})
+    return found
+
+
+def modelled(call: Call) -> dict[str, Any] | None:
+    """What a call asks with, by the service's model; None for what is no operation, or can't be read: the handler knows what to say."""
     try:
         model = get_service_model(call.service)
         operation = model.operation_model(call.operation)
     except (OperationNotFoundError, ValueError):
-        return {}
-    protocol = str(model.protocol)
-    request = call.handler_request()
-    found: dict[str, Any] = _plain(
-        PROTOCOL_PARSERS[protocol](operation).parse(
+        return None
+    request = call.moto
+    try:
+        protocol = determine_request_protocol(model, request.content_type)
+        parsed: dict[str, Any] = PROTOCOL_PARSERS[protocol](operation).parse(
             {
                 "method": request.method,
                 "values": request.values,
                 "headers": request.headers,
-                "body": request.get_data(),
+                "body": request.data,
                 "url_path": request.path,
-                "url_params": _in_path(call) if protocol.startswith("rest") else {},
+                "url_params": _in_path(call),
             }
         )
-    )
-    return found
+    except Exception:  # parsers fail in as many ways as there are ways to write a request wrong
+        return None
+    return parsed
 
 
 def _cloudwatch(call: Call) -> dict[str, Any]:
