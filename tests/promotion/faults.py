@@ -11,7 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from tests.promotion.fake import FakeAws, World, failure
+from tests.promotion.fake import FakeAws
+from tests.promotion.world import World, failure
 
 WRITES = ("_put_item", "update_endpoint", "create_model", "delete_model", "create_endpoint_config", "delete_endpoint_config")
 WRITES += ("put_alarm", "delete_alarms", "put_metric", "set_package_stage", "void_approval", "write_object_once")

@@ -9,7 +9,8 @@ from pipelines.promotion.engine import Engine
 from pipelines.promotion.names import name_prefix
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import FakeAws, World
+from tests.promotion.fake import FakeAws
+from tests.promotion.world import World
 
 
 def run(world: World, order: Order, *, run: str = "", kill_after: int | None = None) -> Outcome:

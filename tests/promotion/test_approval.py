@@ -21,9 +21,9 @@ from pipelines.promotion.plan import Order
 from pipelines.promotion.seam import Aws
 from tests.promotion.conftest import SPEED
 from tests.promotion.environment import make_outputs
-from tests.promotion.fake import World, said_by
 from tests.promotion.flow import ledger, release, run
 from tests.promotion.site import Site
+from tests.promotion.world import World, said_by
 
 
 def who(session: str, **more: str) -> Identity:

@@ -11,8 +11,9 @@ from infra.errors import ConflictError, LockstepError, OutcomeUnknown, Preflight
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import FakeAws, World
+from tests.promotion.fake import FakeAws
 from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
+from tests.promotion.world import World
 
 SLOW = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"WaitIntervalInSeconds": 600}, "TerminationWaitInSeconds": 0}}
 

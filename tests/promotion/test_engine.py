@@ -13,8 +13,9 @@ from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.pace import Pace, Patience
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import FakeAws, Killed, World, failure
+from tests.promotion.fake import FakeAws, Killed
 from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
+from tests.promotion.world import World, failure
 
 
 def test_a_good_release_goes_live_and_the_one_before_it_is_cleaned_up() -> None:

@@ -12,10 +12,10 @@ from infra.errors import LockstepError, OutcomeUnknown
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import World, failure
 from tests.promotion.faults import EVENTUAL, WRITES, Fault, FaultyAws
 from tests.promotion.flow import assert_converged, leftovers, release, run
 from tests.promotion.test_engine import CRASH_SCENARIOS, prepared
+from tests.promotion.world import World, failure
 
 
 def carried_out(world: World, order: Order, aws: FaultyAws, what: str) -> Outcome:

@@ -10,8 +10,9 @@ import pytest
 from infra.errors import IntegrityError, LockstepError, PreflightError
 from pipelines.promotion.engine import Engine
 from tests.promotion.environment import make_outputs
-from tests.promotion.fake import FakeAws, World
+from tests.promotion.fake import FakeAws
 from tests.promotion.flow import release, run
+from tests.promotion.world import World
 
 
 def _flip(world: World, arn: str) -> None:

@@ -13,9 +13,10 @@ from infra.errors import ConflictError, LockstepError, PreflightError
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import FakeAws, World, failure
+from tests.promotion.fake import FakeAws
 from tests.promotion.flow import assert_converged, leftovers, release, run
 from tests.promotion.test_engine import CRASH_SCENARIOS, prepared
+from tests.promotion.world import World, failure
 
 CREATIONS = {"Create model", "Create config", "PutMetricAlarm"}
 
