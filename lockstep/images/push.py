@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
 from infra.errors import ConflictError, LockstepError
 from lockstep.images import inspection
 from lockstep.images.image import MANIFEST, Blob, Image
+from pipelines.promotion.images import PART, upload
 
-PART = 10 * 1024 * 1024  # UploadLayerPart takes at most 20 MiB
 AT_ONCE = 100  # layers that BatchCheckLayerAvailability takes
 
 
@@ -77,18 +77,15 @@ def _tell(progress: Callable[[str], None], line: str, share: float) -> None:
 
 def _upload(client: Any, repository: str, blob: Blob, progress: Callable[[float], None]) -> None:
     with blob.open() as stream:  # before anything is begun in the repository: the base's registry may not answer
-        upload = client.initiate_layer_upload(repositoryName=repository)["uploadId"]
-        first = 0
-        while part := stream.read(PART):
-            client.upload_layer_part(
-                repositoryName=repository, uploadId=upload, partFirstByte=first, partLastByte=first + len(part) - 1, layerPartBlob=part
-            )
-            tenths = first * 10 // blob.size
-            first += len(part)
-            if first < blob.size and first * 10 // blob.size > tenths:
-                progress(first / blob.size)
-    try:
-        client.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[blob.digest])
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "LayerAlreadyExistsException":  # somebody pushed it meanwhile: the bytes are the same
-            raise
+        upload(client, {"repositoryName": repository}, blob.digest, _parts(stream, blob.size, progress))
+
+
+def _parts(stream: BinaryIO, size: int, progress: Callable[[float], None]) -> Iterator[bytes]:
+    """The bytes in parts; each tenth of them that has been taken, but for the last, is told."""
+    first = 0
+    while part := stream.read(PART):
+        yield part
+        tenths = first * 10 // size
+        first += len(part)
+        if first < size and first * 10 // size > tenths:
+            progress(first / size)

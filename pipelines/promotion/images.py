@@ -22,7 +22,7 @@ from pipelines.promotion.seam import Answer, Aws, code
 BASE_LABEL = "dev.lockstep.base"
 HOST_BASE = "host"
 _BY_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
-_PART = 10 * 1024 * 1024  # bytes; ECR takes parts of 5 to 20 MiB
+PART = 10 * 1024 * 1024  # bytes; ECR takes parts of 5 to 20 MiB
 _ATTEMPTS = 4
 
 
@@ -110,7 +110,7 @@ def copy(aws: Aws, source: ImageName, target: ImageName, progress: Callable[[str
         if known and known[0].get("layerAvailability") == "AVAILABLE":
             progress(f"{layer['digest']}  {layer['size']:>11,} bytes  already here")
             continue
-        _carry(aws, source, place, layer)
+        upload(ecr, place, layer["digest"], _checked(_parts(aws, source, layer), source, layer["digest"]))
         progress(f"{layer['digest']}  {layer['size']:>11,} bytes  copied")
     ecr.put_image(
         **place,
@@ -122,15 +122,21 @@ def copy(aws: Aws, source: ImageName, target: ImageName, progress: Callable[[str
     verified(aws, target)
 
 
-def _carry(aws: Aws, source: ImageName, place: dict[str, str], layer: dict[str, Any]) -> None:
-    ecr = aws.client("ecr")
-    upload = ecr.initiate_layer_upload(**place)["uploadId"]
+def upload(ecr: Any, place: dict[str, str], digest: str, parts: Iterable[bytes]) -> None:
+    """Upload a layer.
+
+    Args:
+        ecr: boto3's `ecr`.
+        place: `repositoryName`, and `registryId` where it is not the caller's.
+        parts: the layer's bytes, `PART` of them at a time.
+    """
+    upload_id = ecr.initiate_layer_upload(**place)["uploadId"]
     first = 0
-    for part in _checked(_parts(aws, source, layer), source, layer["digest"]):
-        ecr.upload_layer_part(**place, uploadId=upload, partFirstByte=first, partLastByte=first + len(part) - 1, layerPartBlob=part)
+    for part in parts:
+        ecr.upload_layer_part(**place, uploadId=upload_id, partFirstByte=first, partLastByte=first + len(part) - 1, layerPartBlob=part)
         first += len(part)
     try:
-        ecr.complete_layer_upload(**place, uploadId=upload, layerDigests=[layer["digest"]])
+        ecr.complete_layer_upload(**place, uploadId=upload_id, layerDigests=[digest])
     except ClientError as error:
         if code(error) != "LayerAlreadyExistsException":  # somebody brought it meanwhile: the bytes are the same
             raise
@@ -152,8 +158,8 @@ def _checked(parts: Iterable[bytes], image: ImageName, digest: str) -> Iterator[
 
 def _parts(aws: Aws, image: ImageName, layer: dict[str, Any]) -> Iterator[bytes]:
     size = int(layer["size"])
-    for first in range(0, size, _PART):
-        yield _part(aws, image, layer["digest"], first, min(first + _PART, size) - 1)
+    for first in range(0, size, PART):
+        yield _part(aws, image, layer["digest"], first, min(first + PART, size) - 1)
 
 
 def _part(aws: Aws, image: ImageName, digest: str, first: int, last: int) -> bytes:

@@ -241,9 +241,8 @@ def _copy_artefact(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("source-model-package-arn", "source-image-uri", "image-uri", "golden-uri", "golden-sha256"):
-        parser.add_argument(f"--{name}", required=True)
-    for name in ("promotion-id", "requested-by", "execution-arn"):
+    claim = ("source-model-package-arn", "source-image-uri", "image-uri", "golden-uri", "golden-sha256")
+    for name in (*claim, "promotion-id", "requested-by", "execution-arn"):
         parser.add_argument(f"--{name}", required=True)
     options = vars(parser.parse_args(arguments))
     promotion, requested_by = options.pop("promotion_id"), options.pop("requested_by")

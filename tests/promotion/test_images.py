@@ -114,7 +114,7 @@ def serving(answer: Callable[[str, int, int], tuple[int, bytes]]) -> Iterator[st
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setattr(images, "_PART", PART)
+    monkeypatch.setattr(images, "PART", PART)
 
     def answer(name: str, first: int, last: int) -> tuple[int, bytes]:
         how = found.answers.pop(0) if found.answers else honest
