@@ -1,6 +1,7 @@
 """The one clock of the embedded cloud.
 
 Time runs at `speed` cloud seconds a real second, starts `offset` seconds from the real time, may be moved forward, and never goes back.
+Where a fast clock could run away from what has to happen meanwhile, a tether holds it; one at the speed of time shows the time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,27 @@ class Timer:
         self.cancelled = True
 
 
+class Tether:
+    """Holds a clock: time goes as far as the last `pull` gave leave, and stands still there. A context manager; lets go at its end."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.limit = float("inf")
+
+    def pull(self, seconds: float) -> None:
+        """Give leave for `seconds` of cloud time from now on."""
+        self._clock._pull(self, seconds)
+
+    def let_go(self) -> None:
+        self._clock._untie(self)
+
+    def __enter__(self) -> Tether:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+
 class Clock:
     """Cloud time. Thread-safe; waits notice at once when speed changes or time is moved forward."""
 
@@ -49,6 +71,7 @@ class Clock:
         self._base = _in_time(real() + offset)
         self._speed = speed
         self._unscaled_base = self._base
+        self._tethers: list[Tether] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = itertools.count()
         self._runner: threading.Thread | None = None
@@ -87,10 +110,8 @@ class Clock:
         if speed is not None:
             _positive(speed)
         with self._changed:
-            ticks = self._ticks()
-            now = self._time()
-            unscaled = self._unscaled_base + (ticks - self._base_ticks)
-            target = now
+            self._rebase()
+            now = target = self._base
             if offset is not None:
                 target = self._real() + offset
                 if target < now:
@@ -106,10 +127,33 @@ class Clock:
                     )
                 target += advance
             _in_time(target)
-            self._base, self._unscaled_base, self._base_ticks = target, unscaled + (target - now), ticks
+            self._base = target
+            self._unscaled_base += target - now
+            for tether in self._tethers:
+                tether.limit += target - now
             if speed is not None:
                 self._speed = speed
             self._changed.notify_all()
+
+    def tether(self, seconds: float) -> Tether:
+        """Hold time: it goes on for `seconds`, and farther when the tether is pulled. With several, the shortest holds. A clock that is no
+        faster than time is not held."""
+        made = Tether(self)
+        with self._changed:
+            self._tethers.append(made)
+        made.pull(seconds)
+        return made
+
+    def _pull(self, tether: Tether, seconds: float) -> None:
+        with self._changed:
+            self._rebase()
+            tether.limit = self._base + seconds
+
+    def _untie(self, tether: Tether) -> None:
+        with self._changed:
+            self._rebase()
+            if tether in self._tethers:
+                self._tethers.remove(tether)
 
     def wait_until(self, epoch: float, event: threading.Event | None = None) -> bool:
         """Wait for cloud time `epoch`. True when it has come; False when `event` was set, or the clock closed, before."""
@@ -145,8 +189,16 @@ class Clock:
             self._timers.clear()
             self._changed.notify_all()
 
-    def _time(self) -> float:
-        return min(_LAST, self._base + (self._ticks() - self._base_ticks) * self._speed)
+    def _time(self, ticks: float | None = None) -> float:
+        passed = (self._ticks() if ticks is None else ticks) - self._base_ticks
+        held = min((tether.limit for tether in self._tethers), default=_LAST) if self._speed > 1 else _LAST
+        return min(_LAST, max(self._base, held), self._base + passed * self._speed)
+
+    def _rebase(self) -> None:
+        """Start counting anew, so that what changes now changes no time that has passed, and time that was held is not made up for."""
+        ticks = self._ticks()
+        self._base, self._unscaled_base = self._time(ticks), self._unscaled_base + (ticks - self._base_ticks)
+        self._base_ticks = ticks
 
     def _run_timers(self) -> None:
         while True:

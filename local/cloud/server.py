@@ -20,7 +20,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 
-from local.cloud import context
+from local.cloud import context, governor
 from local.cloud.admin import admin_pages
 from local.cloud.clock import Clock
 from local.cloud.context import Cloud
@@ -73,6 +73,7 @@ def _start(home: Path, speed: float, offset: float, port: int, enforce_iam: bool
     except BaseException:
         _stop(cloud, server)
         raise
+    governor.start(cloud.clock, cloud.closing)
     server.start()
     return cloud, server
 

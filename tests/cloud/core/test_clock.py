@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.cloud import governor
 from local.cloud.clock import Clock
 from local.errors import ClockError
 
@@ -29,6 +30,9 @@ STEPS = st.lists(
         st.tuples(st.just("speed"), st.floats(0.1, 1000)),
         st.tuples(st.just("advance"), st.floats(0, 100000)),
         st.tuples(st.just("offset"), st.floats(-1000, 100000)),
+        st.tuples(st.just("tether"), st.floats(0, 1000)),
+        st.tuples(st.just("pull"), st.floats(0, 1000)),
+        st.tuples(st.just("let go"), st.just(0.0)),
     ),
     max_size=30,
 )
@@ -39,9 +43,17 @@ def test_time_never_goes_back(steps: list[tuple[str, float]]) -> None:
     ticks = Ticks()
     clock = Clock(real=ticks, ticks=ticks)
     last = clock.time()
+    tethers = [clock.tether(10)]
     for kind, amount in steps:
         if kind == "tick":
             ticks.now += amount
+        elif kind == "tether":
+            tethers.append(clock.tether(amount))
+        elif kind == "pull":
+            for tether in tethers:
+                tether.pull(amount)
+        elif kind == "let go":
+            tethers[-1].let_go()
         else:
             try:
                 clock.set(**{kind: amount})
@@ -61,6 +73,55 @@ def test_a_change_of_speed_moves_no_time(before: float, after: float, passed: fl
     assert clock.time() == pytest.approx(moment, abs=1e-6)
     ticks.now += 1
     assert clock.time() == pytest.approx(moment + after, abs=1e-6)
+
+
+@given(st.floats(1.1, 1000), st.floats(0, 1000), st.floats(0, 1000), st.floats(0, 100000))
+def test_a_tether_holds_time_and_what_was_held_is_not_made_up_for(speed: float, passed: float, leave: float, leap: float) -> None:
+    ticks = Ticks()
+    clock = Clock(speed=speed, real=ticks, ticks=ticks)
+    begin, unscaled = clock.time(), clock.unscaled()
+    with clock.tether(1e9) as longer, clock.tether(leave) as tether:
+        ticks.now += passed
+        held = min(leave, passed * speed)
+        assert clock.time() - begin == pytest.approx(held, abs=1e-3)
+        assert clock.unscaled() - unscaled == pytest.approx(passed, abs=1e-3)
+        clock.set(advance=leap)
+        assert clock.time() - begin == pytest.approx(held + leap, abs=1e-3)
+        tether.pull(speed)
+        ticks.now += 10
+        assert clock.time() - begin == pytest.approx(held + leap + speed, abs=1e-3)
+        longer.pull(1e9)
+    assert clock.time() - begin == pytest.approx(held + leap + speed, abs=1e-3)
+    ticks.now += 1
+    assert clock.time() - begin == pytest.approx(held + leap + 2 * speed, abs=1e-3)
+
+
+def test_a_clock_at_the_speed_of_time_is_not_held() -> None:
+    ticks = Ticks()
+    clock = Clock(real=ticks, ticks=ticks)
+    with clock.tether(1):
+        ticks.now += 60
+        assert clock.time() == pytest.approx(ticks.now)
+        clock.set(speed=2)
+        ticks.now += 60
+        assert clock.time() == pytest.approx(ticks.now - 60)
+
+
+def test_a_machine_that_stood_still_has_missed_nothing() -> None:
+    """The governor gives leave for a twentieth of a second at a time; a stop of a minute costs no more."""
+    ticks, closing = Ticks(), threading.Event()
+    clock = Clock(speed=100, real=ticks, ticks=ticks)
+    begin = clock.time()
+    governor.start(clock, closing)
+    ticks.now += 60
+    assert clock.time() - begin == pytest.approx(5)
+    came = threading.Event()
+    clock.call_later(60, came.set)
+    deadline = time.monotonic() + 30
+    while not came.wait(0.005):
+        assert time.monotonic() < deadline, "time does not go on"
+        ticks.now += 0.01
+    closing.set()
 
 
 @given(st.floats(0.1, 1000), st.floats(0, 100000))
