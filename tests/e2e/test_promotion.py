@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 
 from lockstep.demo.live_requests import UNSEEN_EVERY, live_requests
@@ -107,22 +106,19 @@ def test_operations_on_what_serves(bad: Rollout, chain: Rehearsal) -> None:
     chain.up("staging")
     assert live() == released
 
-    # Autoscaling may take the third instance away again as soon as it serves: so the fleet is watched while it changes.
-    seen: set[tuple[str, int]] = set()
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            seen.add(live())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    # Nobody sends requests: autoscaling would take the third instance away again as soon as it serves.
+    scaling = chain.session("staging").client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{name}/variant/{outputs['serving']['variant_name']}",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingInSuspended": True})
     chain.lockstep("redeploy", "staging").ok()
-    ended.set()
-    watcher.join()
-    redeployed = live()[0]
-    assert redeployed != released[0]
-    assert (redeployed, 3) in seen
+    redeployed = live()
+    assert redeployed[0] != released[0]
+    assert redeployed[1] == 3
+    scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingInSuspended": False})
 
     client.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     client.delete_endpoint(EndpointName=name)

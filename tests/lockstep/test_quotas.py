@@ -11,9 +11,6 @@ from botocore.exceptions import ClientError
 from infra.errors import PreflightError
 from lockstep import promotions, quotas
 from lockstep.promotions import Place
-from pipelines.promotion.engine import Engine
-from pipelines.promotion.plan import Order
-from pipelines.promotion.seam import Aws
 from tests.promotion.conftest import SPEED
 from tests.promotion.site import Site
 
@@ -85,9 +82,8 @@ def test_a_quota_that_shrank_meanwhile_stops_the_update_and_nothing_has_changed(
     package = site.package("no room")
     before = site.describe()["EndpointConfigName"]
     allow(3)
-    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
     with pytest.raises(PreflightError, match=rf"ResourceLimitExceeded: The account-level service limit '{NAME}' is 3"):
-        Engine(aws, site.outputs, run="no room").execute(Order(operation="release", model_package_arn=package))
+        site.execute("release", package, run="no room")
     assert site.describe()["EndpointConfigName"] == before
     assert site.leftovers() == []
     assert [entry["step"] for entry in site.ledger("refusals/").values()] == ["Release"]

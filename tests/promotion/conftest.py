@@ -41,14 +41,16 @@ class Runner:
 
     def __call__(self, operation: str, package: str = "", *, run: str = "run", **fate: Any) -> dict[str, Any]:
         """What came of it: {"signal", "calls", and "outcome" or "error", ...}, or {"stopped": pid}."""
-        return self._ask({"order": {"operation": operation, "model_package_arn": package}, "run": run, "fate": fate})
+        with self.site.paced():
+            return self._ask({"order": {"operation": operation, "model_package_arn": package}, "run": run, "fate": fate})
 
     def release(self, package: str, *, run: str = "run", **fate: Any) -> dict[str, Any]:
         return self("release", package, run=run, **fate)
 
     def go_on(self, stopped: dict[str, Any]) -> dict[str, Any]:
         """Let a run that was stopped go on, to its end."""
-        return self._ask({"go_on": stopped["stopped"]})
+        with self.site.paced():
+            return self._ask({"go_on": stopped["stopped"]})
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None

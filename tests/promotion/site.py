@@ -22,7 +22,12 @@ from infra.duties import KeyArns, permissions
 from infra.naming import Duty
 from infra.outputs import EnvironmentOutputs
 from infra.site import Site as EnvironmentSite
+from local.cloud.clock import Tether
+from pipelines.promotion.engine import Engine
 from pipelines.promotion.names import name_prefix
+from pipelines.promotion.outcome import Outcome
+from pipelines.promotion.plan import Order
+from pipelines.promotion.seam import Aws
 from tests.cloud.images import push_image
 from tests.promotion.environment import make_outputs
 
@@ -118,6 +123,8 @@ class Site:
         self.s3 = self.session.client("s3")
         self.cloudwatch = self.session.client("cloudwatch")
         self._versions = 0
+        self._tethers: list[Tether] = []
+        cloud.guards.append(lambda call: self._called())
         self._deploy()
 
     def _network(self, outputs: dict[str, Any]) -> None:
@@ -263,6 +270,32 @@ class Site:
         )
         return str(made["ModelPackageArn"])
 
+    # -- releases --------------------------------------------------------------------------------------------------
+
+    def execute(self, operation: str, package: str = "", *, run: str = "run", requested_by: str = "") -> Outcome:
+        """Run the release step in this process, at the pace of its calls."""
+        aws = Aws(self.session, table=self.outputs.promotion.journal_table_name)
+        with self.paced():
+            return Engine(aws, self.outputs, run=run).execute(Order.parse(operation, package, requested_by))
+
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """Time goes on only while the account is called: a run that the machine keeps waiting does not miss a whole bake."""
+        with self.cloud.clock.tether(self._reach) as tether:
+            self._tethers.append(tether)
+            try:
+                yield
+            finally:
+                self._tethers.remove(tether)
+
+    def _called(self) -> None:
+        for tether in list(self._tethers):
+            tether.pull(self._reach)
+
+    @property
+    def _reach(self) -> float:
+        return float(self.cloud.clock.speed) / 4
+
     # -- what the account looks like ------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, Any]:
@@ -310,12 +343,15 @@ class Site:
 
     @contextmanager
     def load(self, *, per_second: float = 20.0, body: str = "hello") -> Iterator[Load]:
-        """Requests to the endpoint at a steady rate, from a thread of the test, until the block ends."""
+        """Requests to the endpoint at a steady rate, from a thread of the test, until the block ends; time waits for late ones."""
         found, ended = Load(), threading.Event()
+        clock = self.cloud.clock
+        leave = 3 * clock.speed / per_second
 
         def send() -> None:
             runtime = self.session.client("sagemaker-runtime")
             while not ended.wait(1 / per_second):
+                tether.pull(leave)
                 try:
                     answer = runtime.invoke_endpoint(EndpointName=self.outputs.endpoint.name, Body=body.encode(), ContentType="text/csv")
                     text = answer["Body"].read().decode()
@@ -323,10 +359,11 @@ class Site:
                 except Exception as error:
                     found.failures.append(f"{type(error).__name__}: {error}")
 
-        thread = threading.Thread(target=send, daemon=True)
-        thread.start()
-        try:
-            yield found
-        finally:
-            ended.set()
-            thread.join(30)
+        with clock.tether(leave) as tether:
+            thread = threading.Thread(target=send, daemon=True)
+            thread.start()
+            try:
+                yield found
+            finally:
+                ended.set()
+                thread.join(30)

@@ -15,9 +15,7 @@ from infra.errors import ConflictError, IntegrityError, LockstepError, Preflight
 from infra.outputs import EnvironmentOutputs
 from pipelines.jobs import gates
 from pipelines.promotion import verify
-from pipelines.promotion.engine import Engine
 from pipelines.promotion.journal import Journal, Lease
-from pipelines.promotion.plan import Order
 from pipelines.promotion.refusals import Asked
 from pipelines.promotion.seam import Aws
 from pipelines.promotion.verify import Claim
@@ -70,9 +68,8 @@ def grant(staging: Site, prod: Site) -> None:
 def released(staging: Site, answer: str) -> str:
     """A package that staging has released."""
     package = staging.package(answer)
-    aws = Aws(staging.session, table=staging.outputs.promotion.journal_table_name)
     with staging.load():
-        outcome = Engine(aws, staging.outputs, run=answer).execute(Order(operation="release", model_package_arn=package))
+        outcome = staging.execute("release", package, run=answer)
     assert outcome.ending == "released"
     return package
 

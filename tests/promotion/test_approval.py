@@ -15,10 +15,8 @@ from infra.naming import Names
 from infra.site import Site as Environment
 from lockstep.context import stacks_folder
 from pipelines.promotion import approval
-from pipelines.promotion.engine import Engine
 from pipelines.promotion.people import Identity
 from pipelines.promotion.plan import Order
-from pipelines.promotion.seam import Aws
 from tests.promotion.conftest import SPEED
 from tests.promotion.environment import make_outputs
 from tests.promotion.flow import ledger, release, run
@@ -198,9 +196,8 @@ def test_the_groups_policy_lets_nobody_approve_unsigned_or_sign_for_another(dev:
     ann.update_model_package(ModelPackageArn=package, CustomerMetadataProperties={approval.REQUESTED: own["ann"]})
     sign = {"ModelApprovalStatus": "Approved", "ModelPackageArn": package}
     ann.update_model_package(**sign, CustomerMetadataProperties={approval.APPROVED: own["ann"]})
-    aws = Aws(dev.session, table=dev.outputs.promotion.journal_table_name)
     with pytest.raises(PreflightError, match="ann approved what they had asked for"):
-        Engine(aws, dev.outputs, run="own").execute(Order(operation="release", model_package_arn=package))
+        dev.execute("release", package, run="own")
     described = dev.sagemaker.describe_model_package(ModelPackageName=package)
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"][:5]) == ("Rejected", "void:")
 
@@ -208,4 +205,4 @@ def test_the_groups_policy_lets_nobody_approve_unsigned_or_sign_for_another(dev:
     ann.update_model_package(ModelPackageArn=package, CustomerMetadataProperties={approval.REQUESTED: own["ann"]})
     bob.update_model_package(**{**sign, "ModelPackageArn": package}, CustomerMetadataProperties={approval.APPROVED: own["bob"]})
     with dev.load():
-        assert Engine(aws, dev.outputs, run="bob").execute(Order(operation="release", model_package_arn=package)).ending == "released"
+        assert dev.execute("release", package, run="bob").ending == "released"

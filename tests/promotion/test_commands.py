@@ -16,10 +16,7 @@ from typer.testing import CliRunner
 from infra.errors import ConflictError, LockstepError, OutcomeUnknown, PreflightError, RolledBack, UsageError
 from lockstep import promotions
 from lockstep.commands import approve, invoke, models, pipeline, redeploy, restore, rollback, status
-from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome, exit_message
-from pipelines.promotion.plan import Order
-from pipelines.promotion.seam import Aws
 from tests.cloud.images import push_image
 from tests.promotion.site import Site
 
@@ -112,9 +109,8 @@ def test_a_restore_that_went_live_says_what_serves() -> None:
 
 def release(site: Site, answer: str) -> str:
     package = site.package(answer)
-    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
     with site.load():
-        assert Engine(aws, site.outputs, run=answer).execute(Order(operation="release", model_package_arn=package)).ending == "released"
+        assert site.execute("release", package, run=answer).ending == "released"
     return package
 
 
@@ -133,9 +129,8 @@ def test_status_tells_bootstrap_from_a_release_and_names_it_by_digest(site: Site
 def test_status_shows_what_was_refused_why_and_who_had_asked(site: Site, place: PlaceOf) -> None:
     package = site.package("refused", approval="PendingManualApproval")
     run = promotions.start_release(place.of("hasty"), operation="release", package=package)
-    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
     with pytest.raises(PreflightError):
-        Engine(aws, site.outputs, run=run).execute(Order(operation="release", model_package_arn=package))
+        site.execute("release", package, run=run)
     (row,) = json.loads(call(status, "dev", "--json"))
     refused = row["refusals"][0]
     assert (refused["step"], refused["model_package_arn"]) == ("Release", package)

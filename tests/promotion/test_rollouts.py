@@ -9,19 +9,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
-from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
-from pipelines.promotion.plan import Order
-from pipelines.promotion.seam import Aws
 from tests.promotion.site import Site
 
 CLOCK_OFFSET = 86_400.0
 
 
 def run(site: Site, operation: str, package: str = "", *, name: str = "") -> Outcome:
-    aws = Aws(site.session, table=site.outputs.promotion.journal_table_name)
-    order = Order.parse(operation, package, "arn:aws:sts::111111111111:assumed-role/people/somebody")
-    return Engine(aws, site.outputs, run=name or f"{operation} {package} {site.cloud.clock.time()}").execute(order)
+    asker = "arn:aws:sts::111111111111:assumed-role/people/somebody"
+    return site.execute(operation, package, run=name or f"{operation} {package} {site.cloud.clock.time()}", requested_by=asker)
 
 
 def good(site: Site, answer: str) -> Outcome:
