@@ -19,8 +19,9 @@ setup: engine ## Virtual environment from the lock, the command line, and the Pu
 demo: setup ## The whole path on the embedded cloud: three environments, one model, two promotions
 	@$(BIN)/lockstep demo
 
+# Two workers a core: the tests wait for processes and clocks about as much as they compute.
 test: setup ## All tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))') --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMPS)/packages ## Style
 	@$(BIN)/ruff check .
