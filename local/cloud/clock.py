@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # Dates end with the year 9999 in Python and in AWS's formats. Time stops before; whoever asks for more is refused.
 _FIRST, _LAST = 0.0, datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 _SLICE = 0.02  # real seconds between looks at an event that the clock can't be woken by
+_SHORTEST = 0.002  # real seconds of a wait: while time is held just short of what is waited for, a wait is as short as that again and again
 
 
 class Timer:
@@ -167,9 +168,9 @@ class Clock:
                 if left <= 0:
                     return True
                 if event is None:
-                    self._changed.wait(left)
+                    self._changed.wait(max(left, _SHORTEST))
                     continue
-            event.wait(min(left, _SLICE))
+            event.wait(min(max(left, _SHORTEST), _SLICE))
 
     def call_later(self, seconds: float, fn: Callable[[], object]) -> Timer:
         """Call `fn` on a thread of its own when `seconds` of cloud time have passed."""
@@ -204,7 +205,8 @@ class Clock:
         while True:
             with self._changed:
                 while not self._closed and (not self._timers or self._timers[0][0] > self._time()):
-                    self._changed.wait((self._timers[0][0] - self._time()) / self._speed if self._timers else None)
+                    left = (self._timers[0][0] - self._time()) / self._speed if self._timers else None
+                    self._changed.wait(None if left is None else max(left, _SHORTEST))
                 if self._closed:
                     return
                 timer = heapq.heappop(self._timers)[2]

@@ -107,6 +107,27 @@ def test_a_clock_at_the_speed_of_time_is_not_held() -> None:
         assert clock.time() == pytest.approx(ticks.now - 60)
 
 
+def test_who_waits_for_time_that_is_held_does_not_busy_the_machine() -> None:
+    looks = 0
+
+    def ticks() -> float:
+        nonlocal looks
+        looks += 1
+        return time.monotonic()
+
+    clock = Clock(speed=1000, ticks=ticks)
+    with clock.tether(10) as tether:
+        waiter = threading.Thread(target=clock.wait_until, args=(clock.time() + 10.0001,))
+        begun = time.monotonic()
+        waiter.start()
+        waiter.join(0.3)
+        assert waiter.is_alive()
+        assert looks < 10 + 1000 * (time.monotonic() - begun)
+        tether.pull(1000)
+        waiter.join(10)
+        assert not waiter.is_alive()
+
+
 def test_a_machine_that_stood_still_has_missed_nothing() -> None:
     """The governor gives leave for a twentieth of a second at a time; a stop of a minute costs no more."""
     ticks, closing = Ticks(), threading.Event()
