@@ -38,9 +38,8 @@ lock: $(STAMPS)/venv ## requirements.txt from requirements.in
 	@$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --quiet --output-file requirements.txt
 
-clean: ## Stop the embedded cloud of this checkout and forget its state; caches outside the checkout stay
-	@if [ -x $(BIN)/lockstep ]; then $(BIN)/lockstep cloud down; fi
-	@rm -rf "$${LOCKSTEP_HOME:-.lockstep}"
+clean: ## Stop the embedded cloud of this checkout and forget what it kept; caches outside the checkout stay
+	@if [ -x $(BIN)/lockstep ]; then $(BIN)/lockstep cloud down --forget; fi
 
 distclean: clean ## Also remove the virtual environment and what tools left behind
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

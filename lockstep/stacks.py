@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from local.engine.locate import Engine
 
 PROJECT = "lockstep"
+# What lies in a home beside the state, and what the command line puts into each: the cloud's start, the rehearsal's engine, AWS's stacks.
+_KEPT = {"cloud": "start.lock", "pulumi": "passphrase", "aws": "*/secrets.yaml"}
 _HEADER = "# How Pulumi encrypts the secrets of these stacks. The environments' values are in stacks/Pulumi.<environment>.yaml.\n"
 
 
@@ -97,8 +99,30 @@ def forget_rehearsal(home: Path) -> bool:
     """Drops the state of all stacks: the embedded cloud that held their resources is gone. Whether there was any."""
     state = home / "state"
     known = any((state / ".pulumi" / "stacks").glob("*/*.json"))
-    shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(state / ".pulumi", ignore_errors=True)
+    _remove_if_empty(state)
     return known
+
+
+def forget_all(home: Path) -> list[str]:
+    """Removes from `home` what the command line keeps there, and `home` itself if nothing else is in it. What was removed.
+
+    The folder may be any that LOCKSTEP_HOME names, so a folder in it goes only with the file in it that the command line puts there first.
+    """
+    kept = (home / "state").is_dir()
+    forget_rehearsal(home)
+    removed = ["state"] if kept and not (home / "state").exists() else []
+    for name, first in _KEPT.items():
+        if any((home / name).glob(first)):
+            shutil.rmtree(home / name)
+            removed.append(name)
+    _remove_if_empty(home)
+    return sorted(removed)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def create_stack(backend: Backend, engine: Engine, name: str, secrets_provider: str = "passphrase") -> None:

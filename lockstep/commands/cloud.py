@@ -76,7 +76,10 @@ def _check_options(port: int | None, speed: float | None, clock_offset: float | 
 
 
 @app.command()
-def down(as_json: Json = False) -> None:
+def down(
+    forget: Annotated[bool, typer.Option("--forget", help="Also remove its logs, images, model files and the engine's settings.")] = False,
+    as_json: Json = False,
+) -> None:
     """Stop the embedded cloud. Its resources end with it, and so does the Pulumi state that describes them.
 
     \b
@@ -86,10 +89,13 @@ def down(as_json: Json = False) -> None:
 
     pid = cloud_process.stop(home() / "cloud")
     stacks.forget_rehearsal(home())
+    forgotten = stacks.forget_all(home()) if forget else []
     if as_json:
-        emit({"running": False, "stopped": pid})
-    else:
-        console.print(f"Stopped the embedded cloud (process {pid})." if pid else "No embedded cloud of this checkout was running.")
+        emit({"running": False, "stopped": pid, "forgotten": forgotten})
+        return
+    console.print(f"Stopped the embedded cloud (process {pid})." if pid else "No embedded cloud of this checkout was running.")
+    if forgotten:
+        console.print(f"Removed {', '.join(forgotten)} in {home()}.")
 
 
 @app.command()

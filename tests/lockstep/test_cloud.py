@@ -16,7 +16,7 @@ from local.cloud import accounts
 from local.errors import CloudNotRunning
 from lockstep import aws, cloud_process
 from lockstep.cloud_process import RunningCloud
-from tests.lockstep.conftest import Ran, change_stack
+from tests.lockstep.conftest import ROOT, Ran, change_stack
 
 
 @pytest.fixture
@@ -48,10 +48,32 @@ def test_up_is_idempotent_down_leaves_nothing(lockstep: Callable[..., Ran], stop
 
     status = lockstep("cloud", "status", "--json")
     assert (status.code, status.json["pid"]) == (0, first.json["pid"])
-    assert lockstep("cloud", "down", "--json").json == {"running": False, "stopped": first.json["pid"]}
+    assert lockstep("cloud", "down", "--json").json == {"running": False, "stopped": first.json["pid"], "forgotten": []}
     assert not _alive(first.json["pid"])
-    assert lockstep("cloud", "down", "--json").json == {"running": False, "stopped": None}
+    assert (stopped / "cloud" / "cloud.log").is_file()
+    assert lockstep("cloud", "down", "--forget", "--json").json == {"running": False, "stopped": None, "forgotten": ["cloud"]}
+    assert not stopped.exists()
     assert lockstep("cloud", "status").code == 1
+
+
+def test_a_home_that_holds_other_things_keeps_them(lockstep: Callable[..., Ran], stopped: Path) -> None:
+    """LOCKSTEP_HOME may be any folder, with folders in it that are called like ours."""
+    theirs = ["notes.txt", "cloud/photos/a.jpg", "aws/config", "state/of-the-union.txt"]
+    ours = ["state/.pulumi/stacks/lockstep/dev.json", "pulumi/passphrase", "pulumi/plugins/one"]
+    for name in theirs + ours:
+        (stopped / name).parent.mkdir(parents=True, exist_ok=True)
+        (stopped / name).touch()
+    ran = lockstep("cloud", "down", "--forget", "--json")
+    assert (ran.code, ran.json["forgotten"]) == (0, ["pulumi"])
+    assert sorted(str(path.relative_to(stopped)) for path in stopped.rglob("*") if path.is_file()) == sorted(theirs)
+
+
+def test_make_clean_leaves_forgetting_to_the_command_line(stopped: Path) -> None:
+    stopped.mkdir()
+    (stopped / "thesis.tex").touch()
+    done = subprocess.run(["make", "--silent", "clean"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (stopped / "thesis.tex").is_file()
 
 
 def test_a_port_in_use_is_named_and_nothing_is_left(lockstep: Callable[..., Ran], stopped: Path) -> None:
