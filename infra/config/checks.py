@@ -18,7 +18,10 @@ from infra.config.model import AlarmThresholds, EnvironmentConfig, Rollout
 from infra.errors import ConfigError
 
 Fault = tuple[str, str]
-_NARROWEST_SUBNET = 28  # an AWS subnet is between /16 and /28
+_NARROWEST_VPC = 28
+# Each of the eight interface endpoints has an address in every subnet, and AWS keeps five: a /28 has three left for jobs and fleets, a /27
+# nineteen, and two fleets of a rollout with the jobs beside them need more.
+_NARROWEST_SUBNET = 26
 # RFC 1918. What `ipaddress` calls private is more: loopback, link-local, documentation.
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 # SageMaker's machines use it for themselves; the VPC user guide advises against it.
@@ -99,7 +102,7 @@ def _account(config: EnvironmentConfig) -> Iterator[Fault]:
 
 def _network(config: EnvironmentConfig) -> Iterator[Fault]:
     whole = IPv4Network(config.network.cidr)
-    if not 16 <= whole.prefixlen <= _NARROWEST_SUBNET:
+    if not 16 <= whole.prefixlen <= _NARROWEST_VPC:
         yield "network.cidr", f"found {whole}, expected a range between /16 and /28: a VPC takes no other"
     if not any(whole.subnet_of(private) for private in _PRIVATE):
         yield "network.cidr", f"found {whole}, expected a private range (10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16)"
@@ -111,16 +114,22 @@ def _network(config: EnvironmentConfig) -> Iterator[Fault]:
         if not part.subnet_of(whole):
             yield f"network.subnets.{index}.cidr", f"found {part}, expected a range inside network.cidr {whole}"
         if not 16 <= part.prefixlen <= _NARROWEST_SUBNET:
-            yield f"network.subnets.{index}.cidr", f"found {part}, expected a range between /16 and /28: a subnet takes no other"
+            yield (
+                f"network.subnets.{index}.cidr",
+                f"found {part}, expected a range between /16 and /{_NARROWEST_SUBNET}: eight interface endpoints and the five addresses "
+                f"that AWS keeps take thirteen of each subnet, and jobs and the fleets of a rollout need the rest",
+            )
         for other in earlier:
             if part.overlaps(other):
                 yield f"network.subnets.{index}.cidr", f"{part} overlaps {other}, another subnet"
         earlier.append(part)
         if subnet.zone[:-1] != config.region:
             yield f"network.subnets.{index}.zone", f"found {subnet.zone}, expected a zone of region {config.region}"
-    zones = {subnet.zone for subnet in config.network.subnets}
-    if len(zones) < 2:
-        yield "network.subnets", f"found subnets in {', '.join(zones)} alone, expected at least two zones, so that one may fail"
+        if subnet.zone in (before.zone for before in config.network.subnets[:index]):
+            yield (
+                f"network.subnets.{index}.zone",
+                f"found {subnet.zone}, the zone of another subnet, expected one of its own: an interface endpoint has one subnet a zone",
+            )
 
 
 def _serving(config: EnvironmentConfig) -> Iterator[Fault]:

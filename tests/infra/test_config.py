@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.components.network import INTERFACE_SERVICES
 from infra.config import CONFIG_KEY, EnvironmentConfig, Stack, check, check_same, load_all, load_stack, stack_names
 from infra.config.marks import Same, Varies
 from infra.errors import ConfigError, UsageError
@@ -146,8 +147,9 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
         ),
         (put("network.subnets.1.cidr", "10.99.0.0/20"), ".network.subnets.1.cidr", "expected a range inside network.cidr 10.10.0.0/16"),
         (put("network.subnets.1.cidr", "10.10.8.0/21"), ".network.subnets.1.cidr", "10.10.8.0/21 overlaps 10.10.0.0/20"),
-        (put("network.subnets.1.cidr", "10.10.16.0/29"), ".network.subnets.1.cidr", "between /16 and /28"),
-        (put("network.subnets.1.zone", "us-east-1a"), ".network.subnets", "subnets in us-east-1a alone, expected at least two zones"),
+        (put("network.subnets.1.cidr", "10.10.16.0/27"), ".network.subnets.1.cidr", "between /16 and /26: eight interface endpoints"),
+        (put("network.subnets.1.cidr", "10.10.16.0/26"), None, None),
+        (put("network.subnets.1.zone", "us-east-1a"), ".network.subnets.1.zone", "found us-east-1a, the zone of another subnet"),
         (put("network.subnets.1.zone", "eu-west-1a"), ".network.subnets.1.zone", "expected a zone of region us-east-1"),
         (put("serving.autoscaling.maximum", 2), None, None),
         (put("serving.instanceCount", 9), ".serving.instanceCount", "found 9, expected a number within serving.autoscaling, 2 to 3"),
@@ -179,6 +181,10 @@ def test_values_that_do_not_go_together_are_named(project: Path, change: Edit, w
     assert message in error.message
     if where is not None:
         assert error.where == WHERE + where
+
+
+def test_the_room_that_a_subnet_must_have_counts_every_interface_endpoint() -> None:
+    assert len(INTERFACE_SERVICES) == 8, "the sentence about narrow subnets in infra/config says eight"
 
 
 def test_linear_steps_and_their_waits(project: Path) -> None:

@@ -75,6 +75,7 @@ class Ec2Response(EC2Response):
     # VPC endpoints
 
     def create_vpc_endpoint(self) -> ActionResult:
+        self._one_subnet_in_a_zone(self._get_param("SubnetIds", []))
         answer = super().create_vpc_endpoint()
         result: Any = answer.result
         endpoint = result["VpcEndpoint"]
@@ -87,6 +88,8 @@ class Ec2Response(EC2Response):
         endpoint = self._endpoint(self._get_param("VpcEndpointId"))
         tables = set(endpoint.route_table_ids)
         subnets = set(endpoint.subnet_ids or ())
+        wanted = (subnets - set(self._get_param("RemoveSubnetIds", []))) | set(self._get_param("AddSubnetIds", []))
+        self._one_subnet_in_a_zone(sorted(wanted))
         answer = super().modify_vpc_endpoint()
         if self._get_param("ResetPolicy"):
             endpoint.policy_document = (
@@ -117,6 +120,19 @@ class Ec2Response(EC2Response):
         if found is None:
             raise CloudError("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{endpoint_id}' does not exist")
         return found
+
+    def _one_subnet_in_a_zone(self, subnets: Iterable[str]) -> None:
+        """An interface endpoint has at most one subnet in each availability zone."""
+        seen: set[str] = set()
+        for subnet in subnets:
+            zone = self.ec2_backend.get_subnet(subnet).availability_zone
+            if zone in seen:
+                raise CloudError(
+                    "DuplicateSubnetsInSameZone",
+                    f"Found another VPC endpoint subnet in the availability zone of {subnet}. "
+                    "VPC endpoint subnets should be in different availability zones supported by the VPC endpoint service.",
+                )
+            seen.add(zone)
 
     def _reroute(self, endpoint: VPCEndPoint, added: Iterable[str], removed: Iterable[str]) -> None:
         """A gateway endpoint is a route in each of its tables."""

@@ -127,7 +127,10 @@ def test_a_gateway_endpoint_follows_its_route_tables(cloud: Cloud) -> None:
 def test_an_interface_endpoint_has_an_address_of_its_own_in_each_subnet(cloud: Cloud) -> None:
     ec2 = cloud.session(ACCOUNT, REGION).client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
-    ranges = {ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]: cidr for cidr in ("10.20.0.0/28", "10.20.1.0/28")}
+    ranges = {
+        ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)["Subnet"]["SubnetId"]: cidr
+        for zone, cidr in (("us-east-1a", "10.20.0.0/28"), ("us-east-1b", "10.20.1.0/28"))
+    }
 
     def interfaces(endpoint: str) -> list[tuple[str, str]]:
         ids = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["NetworkInterfaceIds"]
@@ -148,3 +151,20 @@ def test_an_interface_endpoint_has_an_address_of_its_own_in_each_subnet(cloud: C
     assert [subnet for subnet, _ in interfaces(made[0])] == [kept]
     ec2.delete_vpc_endpoints(VpcEndpointIds=made)
     assert ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkInterfaces"] == []
+
+
+def test_an_interface_endpoint_takes_one_subnet_in_a_zone(cloud: Cloud) -> None:
+    ec2 = cloud.session(ACCOUNT, REGION).client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.61.0.0/16")["Vpc"]["VpcId"]
+
+    def subnet(part: int, zone: str) -> str:
+        made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.61.{part}.0/24", AvailabilityZone=zone)
+        return str(made["Subnet"]["SubnetId"])
+
+    here, beside, elsewhere = subnet(1, "us-east-1a"), subnet(2, "us-east-1a"), subnet(3, "us-east-1b")
+    wanted = {"VpcId": vpc, "ServiceName": "com.amazonaws.us-east-1.sts", "VpcEndpointType": "Interface"}
+    assert code(ec2.create_vpc_endpoint, **wanted, SubnetIds=[here, beside]) == "DuplicateSubnetsInSameZone"
+    endpoint = ec2.create_vpc_endpoint(**wanted, SubnetIds=[here, elsewhere])["VpcEndpoint"]["VpcEndpointId"]
+    assert code(ec2.modify_vpc_endpoint, VpcEndpointId=endpoint, AddSubnetIds=[beside]) == "DuplicateSubnetsInSameZone"
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddSubnetIds=[beside], RemoveSubnetIds=[here])
+    assert set(ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"][0]["SubnetIds"]) == {beside, elsewhere}
