@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lockstep.cloud_process import RunningCloud
 
 Target = Literal["local", "aws"]
+TARGET_VARIABLE = "LOCKSTEP_TARGET"
 
 EnvironmentName = Annotated[
     str, typer.Argument(metavar="ENV", help="An environment: dev, staging, prod, or another that has a stack file.")
@@ -90,20 +91,46 @@ def running_cloud() -> RunningCloud | None:
     return find(home() / "cloud")
 
 
-def target() -> Target:
-    """Which cloud commands speak to."""
-    asked = os.environ.get("LOCKSTEP_TARGET")
+def asked_target() -> Target | None:
+    """The cloud that the shell asks for; None: it leaves that open. UsageError if it asks for one that there is not."""
+    asked = os.environ.get(TARGET_VARIABLE)
     if asked == "local" or asked == "aws":
         return "local" if asked == "local" else "aws"
     if asked:
-        raise UsageError(
-            f"LOCKSTEP_TARGET is {asked!r}", where="environment variable LOCKSTEP_TARGET", remedy="Set it to local or aws, or unset it."
-        )
-    return "local" if running_cloud() else "aws"
+        where = f"environment variable {TARGET_VARIABLE}"
+        raise UsageError(f"{TARGET_VARIABLE} is {asked!r}", where=where, remedy="Set it to local or aws, or unset it.")
+    return None
 
 
-def session(environment: str) -> boto3.Session:
-    """A session with the rights of one environment's account, whose clients speak to the present target.
+def target() -> Target:
+    """Which cloud commands speak to."""
+    return asked_target() or ("local" if running_cloud() else "aws")
+
+
+def cloud_name(meant: Target) -> str:
+    """A cloud as a person is told of it, before something is made or removed there."""
+    if meant == "local":
+        return "the embedded cloud"
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    return f"AWS (at {endpoint})" if endpoint else "AWS"
+
+
+def consent(question: str, *, command: str, yes: bool, as_json: bool) -> None:
+    """Asks before something is made or removed, unless --yes was said.
+
+    Raises:
+        UsageError: nobody can be asked: there is no terminal, or a machine reads the answer.
+        typer.Abort: the answer was no.
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked", where=command, remedy="Nothing was changed. Say --yes to go on without asking.")
+    typer.confirm(question, abort=True)
+
+
+def session(environment: str, meant: Target | None = None) -> boto3.Session:
+    """A session with the rights of one environment's account, whose clients speak to the cloud that is meant: by default, the target.
 
     Raises:
         UsageError, ConfigError: there is no such environment, or its file is wrong.
@@ -112,7 +139,7 @@ def session(environment: str) -> boto3.Session:
     from lockstep import aws
 
     found = stack(environment)
-    if target() == "local":
+    if (meant or target()) == "local":
         return aws.LocalSession(found.config.account_id, found.config.region, require_cloud())
     return aws.aws_session(environment, found.config)
 

@@ -27,29 +27,25 @@ def teardown(
     \b
     Example: lockstep teardown dev --yes
     """
-    import sys
-
-    from infra.errors import LockstepError, UsageError
+    from infra.errors import LockstepError
     from infra.naming import KeyPurpose, Names
     from lockstep import shell
-    from lockstep.context import session, stack
+    from lockstep.context import cloud_name, consent, session, stack
     from lockstep.teardown import holdings, steps
 
-    found, own = stack(environment), session(environment)
+    meant = target()
+    found, own = stack(environment), session(environment, meant)
     names = Names.of(found)
     steps.check_disposable(found, own, names)
     lost = holdings.count(own, names)
     if not as_json:
-        console.print(f"{environment} (account {names.account_id}) will be removed" + (", and with it:" if lost else "."))
+        console.print(
+            f"{environment} (account {names.account_id} of {cloud_name(meant)}) will be removed" + (", and with it:" if lost else ".")
+        )
         for holding in lost:
             console.print(f"  {holding}")
-    if not yes:
-        if as_json or not sys.stdin.isatty():
-            raise UsageError(
-                "nobody is there to be asked", where="lockstep teardown", remedy="Nothing was removed. Say --yes to remove it."
-            )
-        typer.confirm("Remove it?", abort=True)
-    variables = shell.local(environment) if target() == "local" else shell.aws(environment)
+    consent("Remove it?", command="lockstep teardown", yes=yes, as_json=as_json)
+    variables = shell.local(environment) if meant == "local" else shell.aws(environment)
 
     def say(text: str) -> None:
         if not as_json:

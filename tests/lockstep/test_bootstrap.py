@@ -44,7 +44,7 @@ def actions(ran: Ran) -> set[str]:
 
 
 def test_it_plans_makes_and_then_keeps(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
-    command = ("bootstrap", "dev", "--repository", "acme/models", "--json")
+    command = ("bootstrap", "dev", "--repository", "acme/models", "--yes", "--json")
     assert actions(lockstep(*command, "--plan")) == {"create"}
     assert account.client("s3").list_buckets()["Buckets"] == []
     assert actions(lockstep(*command)) == {"create"}
@@ -61,20 +61,54 @@ def test_it_plans_makes_and_then_keeps(lockstep: Callable[..., Ran], account: bo
     assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
+def test_nothing_is_made_where_nobody_can_be_asked(lockstep: Callable[..., Ran], account: boto3.Session) -> None:
+    for arguments in ([], ["--json"]):
+        ran = lockstep("bootstrap", "dev", *arguments)
+        assert ran.code == 2
+        assert "nobody is there to be asked" in (ran.json["error"]["message"] if arguments else ran.err)
+    assert account.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_it_means_aws_also_while_an_embedded_cloud_runs(
+    lockstep: Callable[..., Ran], account: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rehearsal needs nothing of it; what it says comes next is AWS too."""
+    at = RunningCloud(os.getpid(), 1, "http://127.0.0.1:1", "")
+    monkeypatch.setattr("lockstep.context.running_cloud", lambda: at)
+    monkeypatch.delenv("LOCKSTEP_TARGET")
+    ran = lockstep("bootstrap", "dev", "--yes")
+    assert ran.code == 0, ran.err
+    assert f"In account 111111111111, us-east-1, of AWS (at {os.environ['AWS_ENDPOINT_URL']}):" in ran.out
+    assert 'Next: eval "$(lockstep env dev)"' in ran.out
+    assert lockstep("bootstrap", "dev").out.endswith("Nothing to do.\n")
+
+
+def test_in_the_rehearsal_it_says_so_and_leads_back_to_it(
+    lockstep: Callable[..., Ran], account: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setattr("lockstep.context.running_cloud", lambda: RunningCloud(os.getpid(), int(url.rsplit(":", 1)[1]), url, ""))
+    monkeypatch.setenv("LOCKSTEP_TARGET", "local")
+    ran = lockstep("bootstrap", "dev", "--yes")
+    assert ran.code == 0, ran.err
+    assert "of the embedded cloud:" in ran.out
+    assert 'Next: eval "$(lockstep cloud env dev)"' in ran.out
+
+
 def test_what_was_weakened_is_put_right_and_the_data_key_stays(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
-    assert lockstep("bootstrap", "dev", "--json").code == 0
+    assert lockstep("bootstrap", "dev", "--yes", "--json").code == 0
     before = state.read_secrets_file(account, names)
     s3, bucket = account.client("s3"), state.state_bucket(names)
     s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    changed = lockstep("bootstrap", "dev", "--json")
+    changed = lockstep("bootstrap", "dev", "--yes", "--json")
     assert [item["name"] for item in changed.json["items"] if item["action"] == "change"] == [bucket]
-    assert actions(lockstep("bootstrap", "dev", "--json")) == {"keep"}
+    assert actions(lockstep("bootstrap", "dev", "--yes", "--json")) == {"keep"}
     assert state.read_secrets_file(account, names) == before
 
 
 def test_the_ci_role_is_of_one_environment_and_moves_no_traffic(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
-    assert lockstep("bootstrap", "dev", "--repository", "acme/models", "--json").code == 0
+    assert lockstep("bootstrap", "dev", "--repository", "acme/models", "--yes", "--json").code == 0
     role = account.client("iam").get_role(RoleName=identity.ci_role(names))["Role"]
     statement = role["AssumeRolePolicyDocument"]["Statement"][0]
     assert statement["Condition"]["StringEquals"] == {
@@ -91,7 +125,7 @@ def test_the_ci_role_is_of_one_environment_and_moves_no_traffic(lockstep: Callab
     making = next(each for each in granted if "iam:CreateRole" in each["Action"])
     assert making["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": names.boundary_arn}}
 
-    other = lockstep("bootstrap", "dev", "--repository", "acme/others", "--json")
+    other = lockstep("bootstrap", "dev", "--repository", "acme/others", "--yes", "--json")
     assert [item["action"] for item in other.json["items"]][-1] == "change"
 
 
@@ -132,10 +166,10 @@ def test_another_account_is_refused_before_anything_is_made(lockstep: Callable[.
 
 
 def test_a_key_that_is_being_deleted_stops_it(lockstep: Callable[..., Ran], account: boto3.Session, names: Names) -> None:
-    assert lockstep("bootstrap", "dev", "--json").code == 0
+    assert lockstep("bootstrap", "dev", "--yes", "--json").code == 0
     kms = account.client("kms")
     kms.schedule_key_deletion(KeyId=kms.describe_key(KeyId=state.state_alias(names))["KeyMetadata"]["KeyId"])
-    ran = lockstep("bootstrap", "dev", "--json")
+    ran = lockstep("bootstrap", "dev", "--yes", "--json")
     assert (ran.code, ran.json["error"]["kind"]) == (1, "PreflightError")
     assert "PendingDeletion" in ran.json["error"]["message"]
 
@@ -153,7 +187,7 @@ def test_plain_pulumi_works_on_the_bootstrapped_state_and_touches_no_tracked_fil
 
     if locate.find() is None:
         pytest.skip("no Pulumi engine on this machine; `make setup` gets one")
-    assert lockstep("bootstrap", "dev", "--json").code == 0
+    assert lockstep("bootstrap", "dev", "--yes", "--json").code == 0
     (project / "__main__.py").write_text("import pulumi\npulumi.export('hidden', pulumi.Output.secret('s3cret'))\n")
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     script = lockstep("env", "dev")

@@ -124,4 +124,5 @@ def test_nothing_is_removed_where_nobody_can_be_asked(
     ran = lockstep("teardown", "dev", *arguments)
     assert ran.code == 2
     assert "nobody is there to be asked" in (ran.json["error"]["message"] if arguments else ran.err)
+    assert arguments or "dev (account 111111111111 of the embedded cloud) will be removed, and with it:" in ran.out
     assert holdings.count(session, names) == before
