@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import typer
 
 from infra.errors import UsageError
-from lockstep.context import console, project_root, target
+from lockstep.context import TARGET_VARIABLE, asked_target, console, project_root
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -21,12 +22,16 @@ def demo() -> None:
     \b
     Example: lockstep demo
     """
-    from lockstep.context import running_cloud
     from lockstep.demo.steps import Demo
     from lockstep.demo.summary import print_rollouts, print_times
 
-    if running_cloud() is not None and target() == "aws":
-        raise UsageError("the demo runs on the embedded cloud alone", where="environment variable LOCKSTEP_TARGET", remedy="Unset it.")
+    if asked_target() == "aws":
+        raise UsageError(
+            "this shell means AWS, and the demo runs on the embedded cloud alone",
+            where=f"environment variable {TARGET_VARIABLE}",
+            remedy="Unset it, or use another shell than that of `lockstep env`.",
+        )
+    os.environ[TARGET_VARIABLE] = "local"  # what the demo asks itself, between its steps, it asks the cloud that they work on
     begun = time.monotonic()
     played = Demo(project_root(), console)
     played.play()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from lockstep.demo.steps import trained
+import pytest
+
+from lockstep import context
+from lockstep.demo.steps import Demo, trained
+from tests.lockstep.conftest import Ran
 
 
 def package(version: int, digest: str, **other: Any) -> dict[str, Any]:
@@ -23,3 +28,22 @@ def test_a_candidate_of_the_same_image_is_not_trained_again() -> None:
 def test_a_package_that_was_rejected_or_failed_is_no_candidate() -> None:
     packages = [package(1, "sha256:a", approval="Rejected"), package(2, "sha256:a", status="Failed")]
     assert trained(packages, "sha256:a") is None
+
+
+def test_a_shell_that_means_aws_gets_no_demo_whether_a_cloud_runs_or_not(
+    lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Demo, "play", lambda self: pytest.fail("it was played"))
+    monkeypatch.setenv("LOCKSTEP_TARGET", "aws")
+    ran = lockstep("demo")
+    assert (ran.code, ran.out) == (2, "")
+    assert "environment variable LOCKSTEP_TARGET: this shell means AWS" in ran.err
+
+
+def test_what_the_demo_itself_asks_is_asked_of_the_embedded_cloud(lockstep: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setenv("LOCKSTEP_TARGET", "")
+    monkeypatch.setattr(Demo, "play", lambda self: asked.append(context.target()))
+    monkeypatch.setattr(Demo, "show_status", lambda self: None)
+    assert lockstep("demo").code == 0
+    assert asked == ["local"]
