@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import ConflictError, PreflightError
-from lockstep.context import Json, console, emit
+from lockstep.context import Json, console, emit, target
 
 if TYPE_CHECKING:
     from pipelines.promotion.people import Identity
@@ -80,8 +80,11 @@ def _waiting(at: object) -> str:
 
 
 def _remedy(environment: str, who: Identity, asked: tuple[Identity, ...]) -> str:
+    from lockstep.aws import PERSON_VARIABLE
+
     if not who.names:
         return "Sign in with a session that carries your name (`role_session_name` in the AWS profile, or a source identity)."
     if not asked:
         return f"Run the `lockstep promote` (or `pipeline run {environment} training`) that registered it again: it signs for having asked."
-    return "Somebody else must approve it."
+    here = f": say who acts here with {PERSON_VARIABLE}=NAME before the command" if target() == "local" else ""
+    return f"Somebody else must approve it{here}."

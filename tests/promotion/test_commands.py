@@ -169,14 +169,20 @@ def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
         call(invoke, "dev", "--file", "/no/such/file")
 
 
-def test_nobody_approves_what_they_asked_for(site: Site, place: PlaceOf) -> None:
+def test_nobody_approves_what_they_asked_for(site: Site, place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
     package = site.package("mine", approval="PendingManualApproval")
     with pytest.raises(PreflightError, match="nobody signed for that") as raised:
         call(approve, "--env", "dev")
     assert "signs for having asked" in str(raised.value.remedy)
     promotions.sign_request(place, package)
-    with pytest.raises(PreflightError, match="approved what they had asked for"):
-        call(approve, "--env", "dev")
+    for cloud, remedy in (
+        ("aws", "Somebody else must approve it."),
+        ("local", "Somebody else must approve it: say who acts here with LOCKSTEP_PERSON=NAME before the command."),
+    ):
+        monkeypatch.setenv("LOCKSTEP_TARGET", cloud)
+        with pytest.raises(PreflightError, match="approved what they had asked for") as raised:
+            call(approve, "--env", "dev")
+        assert raised.value.remedy == remedy
     promotions.sign_request(place.of("somebody-else"), package)  # the first signature stays
     described = site.sagemaker.describe_model_package(ModelPackageName=package)
     assert described["CustomerMetadataProperties"]["request-signed-by"] == place.identity().principal_id
