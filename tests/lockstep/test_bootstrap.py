@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 from infra.naming import Names
 from local.cloud.server import running
@@ -18,7 +20,7 @@ from lockstep import aws, context
 from lockstep.bootstrap import identity, state
 from lockstep.cloud_process import RunningCloud
 from lockstep.main import run
-from tests.lockstep.conftest import Ran
+from tests.lockstep.conftest import ROOT, Ran
 
 
 @pytest.fixture
@@ -127,6 +129,20 @@ def test_the_ci_role_is_of_one_environment_and_moves_no_traffic(lockstep: Callab
 
     other = lockstep("bootstrap", "dev", "--repository", "acme/others", "--yes", "--json")
     assert [item["action"] for item in other.json["items"]][-1] == "change"
+
+
+def test_the_job_in_the_docs_is_one_that_may_take_the_role_on(names: Names) -> None:
+    page = (ROOT / "docs" / "aws.md").read_text().partition("\n## CI\n")[2]
+    block = re.search(r"^    jobs:\n(?:(?:     .*)?\n)+", page, re.MULTILINE)
+    assert block
+    (job,) = yaml.safe_load(block[0])["jobs"].values()
+    trusted = identity.trust(names, "acme/models")["Statement"][0]["Condition"]["StringEquals"]
+    assert f"repo:acme/models:environment:{job['environment']}" in trusted.values()
+    assert job["permissions"]["id-token"] == "write"
+    (signing_in,) = [step["with"] for step in job["steps"] if "aws-actions" in step.get("uses", "")]
+    assert signing_in["role-to-assume"] == names.arn("iam", f"role/{identity.ci_role(names)}", region="")
+    for page_of in ("README.md", "docs/aws.md"):
+        assert ".venv/bin/lockstep bootstrap dev --repository OWNER/NAME" in (ROOT / page_of).read_text()
 
 
 @pytest.mark.parametrize(
