@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from infra.config.model import EnvironmentConfig
+from infra.config.rules import Fault, faults
 from infra.errors import ConfigError, UsageError
 
 CONFIG_KEY = "lockstep:environment"
@@ -107,12 +108,15 @@ def parse(value: object, *, name: str, file: Path) -> EnvironmentConfig:
     except (ValueError, RecursionError):  # YAML can say that a part holds itself
         raise ConfigError("a value holds itself", where=f"{label}, {CONFIG_KEY}", remedy="Take the anchor out of its own value.") from None
     try:
-        return EnvironmentConfig.model_validate_json(text)
+        config = EnvironmentConfig.model_validate_json(text)
     except ValidationError as error:
         raise problems(label, [_explain(each) for each in _told(error.errors(include_url=False))]) from None
+    if found := faults(config):
+        raise problems(label, found)
+    return config
 
 
-def problems(label: str, found: list[tuple[str, str]]) -> ConfigError:
+def problems(label: str, found: list[Fault]) -> ConfigError:
     """One error out of several faults, each a key path below `lockstep:environment` and a sentence."""
     remedy = "Correct the file; `stacks/environment.schema.json` describes each key."
     if len(found) == 1:

@@ -1,7 +1,7 @@
 """The config of one environment: the object `lockstep:environment` of `stacks/Pulumi.<environment>.yaml`.
 
 Ranges that the API itself sets are from the SageMaker API's limits (UpdateEndpoint, DeploymentConfig); rules that
-need more than one field, or another environment, are in `infra.config.checks`.
+need more than one field are in `infra.config.rules`, those across environments in `infra.config.checks`.
 """
 
 from __future__ import annotations

@@ -139,6 +139,7 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
         (put("network.cidr", "127.0.0.0/16"), None, "network.cidr: found 127.0.0.0/16, expected a private range"),
         (put("network.cidr", "172.17.0.0/16"), None, "expected a range outside 172.17.0.0/16, which SageMaker's machines use"),
         (put("assumeRoleArn", "arn:aws:iam::222222222222:role/deploy"), ".assumeRoleArn", "found a role of account 222222222222"),
+        (put("region", "us-eest-1"), None, "region: found us-eest-1, expected a region that AWS has; did you mean 'us-"),
         (put("alarms.endpoint.evaluationPeriods", 60), None, None),
         (
             lambda config: config["alarms"]["endpoint"].update(evaluationPeriods=60, periodSeconds=1800),

@@ -65,8 +65,14 @@ def told(lockstep: Callable[..., Ran], arguments: list[str]) -> tuple[int, dict[
     [
         ("workload: mortgage", "wrokload: mortgage", "lockstep:environment", "unknown key; did you mean 'workload'?"),
         ("instanceCount: 2", "instanceCount: two", "lockstep:environment.serving.instanceCount", 'found "two", expected a whole number'),
+        (
+            "  region: us-east-1",
+            "  region: us-nowhere-9",
+            "lockstep:environment",
+            "found us-nowhere-9, expected a region that AWS has",
+        ),
     ],
-    ids=["misspelt key", "wrong type"],
+    ids=["misspelt key", "wrong type", "no such region"],
 )
 def test_a_wrong_stack_file_is_named_by_every_command(
     lockstep: Callable[..., Ran], project: Path, no_cloud: Path, arguments: list[str], old: str, new: str, where: str, message: str

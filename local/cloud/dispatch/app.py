@@ -24,6 +24,7 @@ from local.cloud.dispatch import call as calls
 from local.cloud.dispatch import model_check
 from local.cloud.dispatch.call import Call
 from local.cloud.http import HttpRequest, HttpResponse
+from local.cloud.regions import check_region
 from local.cloud.services import routes, service_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Application:
             return _text(403, "MissingAuthenticationToken: requests to the embedded cloud are signed (AWS Signature Version 4)")
         access_key, region, signing_name = scope
         service = service_of(signing_name, request.path, request.header("x-amz-target"))
-        call: Call | None = None
         try:
+            check_region(service, region)
             caller = self._cloud.accounts.resolve(access_key)
         except CloudError as error:
             from local.cloud.accounts import root_of

@@ -15,6 +15,7 @@ from local.cloud.aws_errors import CloudError
 from local.cloud.http import HttpRequest, HttpResponse
 from local.cloud.iam.needs import Need
 from local.cloud.iam.rights import check
+from local.cloud.regions import check_region
 
 from .capture import Exchange
 from .instance import Broken, Instance, Reply, Unreachable
@@ -57,6 +58,7 @@ class Invoker:
             if scope is None:
                 raise CloudError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
             key, region, _ = scope
+            check_region("sagemaker-runtime", region)
             caller = self._cloud.accounts.resolve(key)
             name = unquote(match.group(1))
             arn = f"arn:aws:sagemaker:{region}:{caller.account_id}:endpoint/{name}"

@@ -13,6 +13,7 @@ from local.cloud.iam.keys import Keys, request_keys
 from local.cloud.iam.needs import Need, Rule, needs_for
 from local.cloud.iam.reference import Action
 from local.cloud.iam.resources import Place
+from local.cloud.regions import regions
 
 _ARN = re.compile(r"arn:aws:kms:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):(?P<name>(key|alias)/.+)")
 _KEY_MEMBERS = ("KeyId", "TargetKeyId", "SourceKeyId", "DestinationKeyId")
@@ -23,6 +24,8 @@ def find_key(key_id: str, account: str, region: str) -> Key | None:
     found = _ARN.fullmatch(key_id)
     if found is not None:
         account, region, key_id = found["account"], found["region"], found["name"].removeprefix("key/")
+    if region not in regions():
+        return None
     backend = kms_backends[account][region]
     if key_id.startswith("alias/"):
         return next((key for key in backend.keys.values() if key_id in key.aliases), None)

@@ -10,6 +10,7 @@ from moto.sqs.models import sqs_backends
 
 from local.cloud.accounts import existing_role
 from local.cloud.iam.keys import Keys
+from local.cloud.regions import regions
 
 _ARN = re.compile(r"arn:aws:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)")
 
@@ -17,7 +18,7 @@ _ARN = re.compile(r"arn:aws:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<a
 def policy_of(arn: str) -> Any:
     """The policy of a resource by its ARN, as its service keeps it; None where it has none. Buckets and keys: in their rooms."""
     found = _ARN.fullmatch(arn)
-    if found is None:
+    if found is None or (found["region"] and found["region"] not in regions()):
         return None
     account, region, rest = found["account"], found["region"], found["rest"]
     match found["service"]:

@@ -15,6 +15,7 @@ from local.cloud.dispatch.call import Call
 from local.cloud.iam.keys import Keys
 from local.cloud.iam.kms import key_need
 from local.cloud.iam.needs import Need
+from local.cloud.regions import regions
 from local.cloud.s3.actions import action_of
 
 # The owner's root can always mend a policy that locks everybody out.
@@ -154,7 +155,7 @@ def _use_of(call: Call, bucket: FakeBucket, key_id: str, actions: tuple[str, ...
     if not key_id or (key_id == "alias/aws/s3" and caller == bucket.account_id):
         return
     found = _KEY_ARN.fullmatch(key_id)
-    key = kms_backends[found["account"]][found["region"]].keys.get(found["id"]) if found else None
+    key = kms_backends[found["account"]][found["region"]].keys.get(found["id"]) if found and found["region"] in regions() else None
     if key is None and caller == bucket.account_id:
         return
     for action in actions:

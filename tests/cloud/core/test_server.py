@@ -181,3 +181,32 @@ def test_a_role_is_assumed_by_whom_it_trusts(cloud: Cloud, principal: Any, allow
     else:
         with pytest.raises(ClientError, match=r"AccessDenied.*is not authorized to perform: sts:AssumeRole on resource"):
             sts.assume_role(RoleArn=role, RoleSessionName="me")
+
+
+@pytest.mark.parametrize("region", ["us-nowhere-9", "cn-north-1"])
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "expected"),
+    [
+        ("sagemaker", "list_endpoints", {}, "InvalidSignatureException"),
+        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "x", "Body": b""}, "InvalidSignatureException"),
+        ("sts", "get_caller_identity", {}, "SignatureDoesNotMatch"),
+        ("ec2", "describe_vpcs", {}, "SignatureDoesNotMatch"),
+        ("s3", "list_buckets", {}, "AuthorizationHeaderMalformed"),
+    ],
+)
+def test_a_region_that_is_not_there_is_refused_as_aws_refuses_it(
+    cloud: Cloud, region: str, service: str, operation: str, arguments: dict[str, Any], expected: str
+) -> None:
+    keys = {"aws_access_key_id": BOOTSTRAP_ACCESS_KEY, "aws_secret_access_key": BOOTSTRAP_SECRET_KEY}
+    client = boto3.client(service, endpoint_url=cloud.url, region_name=region, **keys)  # type: ignore[call-overload]
+    with pytest.raises(ClientError, match=region) as refused:
+        getattr(client, operation)(**arguments)
+    assert refused.value.response["Error"]["Code"] == expected
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+
+
+def test_what_is_named_in_a_region_that_is_not_there_is_not_found(cloud: Cloud) -> None:
+    group = f"arn:aws:sagemaker:us-nowhere-9:{ACCOUNT}:model-package-group/models"
+    with pytest.raises(ClientError) as refused:
+        cloud.session(ACCOUNT, REGION).client("sagemaker").describe_model_package_group(ModelPackageGroupName=group)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
