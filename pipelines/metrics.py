@@ -13,10 +13,10 @@ SMALLEST_SLICE = 30
 
 
 def auc(outcomes: Sequence[bool], scores: Sequence[float]) -> float:
-    """Area under the ROC curve by the rank sum, ties counted half. NaN unless both classes occur."""
+    """Area under the ROC curve by the rank sum, ties counted half. NaN unless both classes occur and every score is finite."""
     positives = sum(outcomes)
     negatives = len(outcomes) - positives
-    if not positives or not negatives:
+    if not positives or not negatives or not _finite(scores):
         return math.nan
     order = sorted(range(len(scores)), key=scores.__getitem__)
     rank_sum = 0.0
@@ -44,12 +44,17 @@ def f1(outcomes: Sequence[bool], decisions: Sequence[bool]) -> float:
 
 
 def brier(outcomes: Sequence[bool], scores: Sequence[float]) -> float:
-    """Mean squared difference of probability and outcome, 0..1."""
-    return sum((score - outcome) ** 2 for outcome, score in zip(outcomes, scores, strict=True)) / len(outcomes) if outcomes else math.nan
+    """Mean squared difference of probability and outcome, 0..1. NaN for no rows, or a score that is not finite."""
+    if not outcomes or not _finite(scores):
+        return math.nan
+    return sum((score - outcome) ** 2 for outcome, score in zip(outcomes, scores, strict=True)) / len(outcomes)
 
 
 def ece(outcomes: Sequence[bool], scores: Sequence[float], bins: int = BINS) -> float:
-    """Expected calibration error: mean gap of probability and frequency over equal-width bins, weighted by rows."""
+    """Expected calibration error: mean gap of probability and frequency over equal-width bins, weighted by rows.
+
+    NaN for no rows, or a score that is no probability.
+    """
     if not outcomes:
         return math.nan
     groups: list[list[int]] = [[] for _ in range(bins)]
@@ -76,8 +81,8 @@ def equal_opportunity_difference(qualified: Sequence[bool], favoured: Sequence[b
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Nearest-rank percentile. NaN for no values."""
-    if not values:
+    """Nearest-rank percentile. NaN for no values, or one that is not finite."""
+    if not values or not _finite(values):
         return math.nan
     return sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
 
@@ -106,3 +111,8 @@ def worst_slice_accuracy(found: Mapping[str, Mapping[str, Mapping[str, float]]])
     """Accuracy of the worst slice with enough rows to say anything. NaN if there is none."""
     values = [each["accuracy"] for column in found.values() for each in column.values() if each["count"] >= SMALLEST_SLICE]
     return min(values) if values else math.nan
+
+
+def _finite(values: Sequence[float]) -> bool:
+    # Comparisons with NaN are false: it has no rank, and a loop over ties would never leave it.
+    return all(map(math.isfinite, values))

@@ -29,6 +29,17 @@ def test_ranking_and_decisions_agree_with_scikit_learn(rows: list[tuple[bool, fl
         assert math.isnan(metrics.f1(outcomes, decisions))
 
 
+@given(ROWS, st.sampled_from([math.nan, math.inf, -math.inf]), st.integers(0, 60))
+def test_a_score_that_is_not_finite_leaves_no_metric_of_scores(rows: list[tuple[bool, float, bool]], odd: float, place: int) -> None:
+    outcomes, scores, decisions = [list(column) for column in zip(*rows, strict=True)]
+    scores[place % len(scores)] = odd
+    for metric in (metrics.auc, metrics.brier, metrics.ece):
+        assert math.isnan(metric(outcomes, scores))
+    assert math.isnan(metrics.percentile(scores, 95))
+    found = metrics.slices({"x": ["a"] * len(rows)}, outcomes, decisions, scores)
+    assert math.isnan(found["x"]["a"]["auc"])
+
+
 def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
     # Two bins are filled: 0.2 with one of four positive (gap 0.05), 0.9 with both positive (gap 0.1).
     assert metrics.ece([True, False, False, False, True, True], [0.2] * 4 + [0.9] * 2) == pytest.approx((4 * 0.05 + 2 * 0.1) / 6)
