@@ -71,7 +71,7 @@ def build(recorder: PipelineSession) -> Pipeline:
         module="pipelines.jobs.validate",
         image=image,
         role="role_jobs",
-        inputs={"data": data_uri},
+        inputs={"data": data_uri, "environment": uri_token("outputs_uri")},
         outputs=["report"],
         arguments=[
             "--data-version",

@@ -1,6 +1,6 @@
 """Validate: is the data the version that it is said to be, does it keep the contract, is it like the data accepted before?
 
-in: data (one CSV) · out: report/validation.json
+in: data (one CSV), environment · out: report/validation.json
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import boto3
 from infra.errors import GateRefused, IntegrityError
 from pipelines import baseline, statistics
 from pipelines.contract import ContractViolation, read_csv
-from pipelines.jobs.place import input_folder, only_file, output_folder, run_processing, sha256, write_json
+from pipelines.jobs.place import environment_outputs, input_folder, only_file, output_folder, run_processing, sha256, write_json
 from pipelines.registry import split_uri
 from pipelines.workload import load_workload
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, s3: Any = None) -> None:
     options = parser.parse_args(arguments)
 
     workload = load_workload()
-    accepted = baseline.read(s3 or boto3.client("s3"), *split_uri(options.baseline_uri))
+    accepted = baseline.read(s3 or boto3.client("s3", region_name=environment_outputs().region), *split_uri(options.baseline_uri))
     if baseline.version(accepted) != options.baseline_version:
         raise IntegrityError(
             f"the accepted baseline is {baseline.version(accepted)}, the run was started against {options.baseline_version}",

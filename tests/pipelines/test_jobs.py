@@ -64,6 +64,21 @@ def test_the_shipped_data_is_valid_and_like_itself(job: Job, exported: Exported)
     assert again["compared_with"] == data.sha256
 
 
+def test_the_accepted_baseline_is_read_in_the_environments_region(job: Job, exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a region, boto3 calls a global address that a network without a way out does not reach."""
+    there = environment().model_copy(update={"region": "eu-central-1"})
+    job("region", {"data/data.csv": exported[0].content, "environment/outputs.json": there.model_dump_json().encode()})
+    asked: list[Any] = []
+
+    def client(name: str, region_name: str = "") -> Objects:
+        asked.append((name, region_name))
+        return Objects()
+
+    monkeypatch.setattr(boto3, "client", client)
+    validate.main(["--data-version", exported[0].sha256, "--baseline-uri", "s3://artefacts/current.json", "--baseline-version", "none"])
+    assert asked == [("s3", "eu-central-1")]
+
+
 def test_other_bytes_than_the_version_names_are_refused(job: Job, exported: Exported) -> None:
     with pytest.raises(IntegrityError, match="its version says"):
         run_validate(job, exported[0].content + b"\n", exported[0].sha256)
