@@ -13,21 +13,31 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
 from infra.errors import ConfigError
 from pipelines.problems import told
 
 # Every candidate answers for these, whatever its own gate file leaves out.
 REQUIRED_METRICS = ("auc", "equal_opportunity_difference", "latency_p95_ms")
-KNOWN_METRICS = frozenset(
-    {"auc", "accuracy", "f1", "brier", "ece", "equal_opportunity_difference", "worst_slice_accuracy", "latency_p95_ms", "count"}
-)
+# Which way each metric is better. A bound on the other side would let the worst model through.
+BETTER: Mapping[str, Literal["higher", "lower"]] = {
+    "auc": "higher",
+    "accuracy": "higher",
+    "f1": "higher",
+    "worst_slice_accuracy": "higher",
+    "count": "higher",
+    "brier": "lower",
+    "ece": "lower",
+    "equal_opportunity_difference": "lower",
+    "latency_p95_ms": "lower",
+}
+KNOWN_METRICS = frozenset(BETTER)
 
 
 class Gate(BaseModel):
     """One rule. `absolute`: the metric is at least `minimum`, or at most `maximum`. `relative`: it is not worse than the champion's
-    by more than `margin`, where `direction` says which way is better.
+    by more than `margin`, where `direction` says which way is better. Both must be as BETTER has it for the metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +50,16 @@ class Gate(BaseModel):
     margin: float | None = None
     direction: Literal["higher", "lower"] | None = None
 
+    @field_validator("minimum", "maximum", "direction")
+    @classmethod
+    def _bounds_the_worse_side(cls, given: float | str | None, info: ValidationInfo) -> float | str | None:
+        metric = str(info.data.get("metric"))
+        better = BETTER.get(metric)  # a metric that is not known is refused by the judgement
+        said = {"minimum": "higher", "maximum": "lower"}.get(str(info.field_name), given)
+        if given is not None and better is not None and said != better:
+            raise ValueError(f"{metric} is better the {better} it is, so this would let the worst through")
+        return given
+
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> Gate:
         numbers = [each for each in (self.minimum, self.maximum, self.margin) if each is not None]
@@ -50,6 +70,8 @@ class Gate(BaseModel):
         bounded = self.minimum is not None or self.maximum is not None
         if self.kind == "relative" and (self.margin is None or self.direction is None or bounded):
             raise ValueError(f"gate {self.name}: a relative gate has margin and direction, and nothing else")
+        if self.kind == "relative" and self.metric == "count":
+            raise ValueError(f"gate {self.name}: candidate and champion are judged on the same rows, so their count compares nothing")
         return self
 
     def with_threshold(self, value: float) -> Gate:
@@ -95,7 +117,7 @@ def parse_gates(text: str, where: str) -> GateFile:
     """The gates of a YAML text.
 
     Raises:
-        ConfigError: it is no YAML, or does not fit the model.
+        ConfigError: it is no YAML, or does not fit the model; with the key path.
     """
     try:
         return GateFile.model_validate(yaml.safe_load(text))

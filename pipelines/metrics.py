@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 BINS = 10
-SMALLEST_SLICE = 30
+SMALLEST_SLICE = 30  # rows; what fewer of them show of a group is chance
 
 
 def auc(outcomes: Sequence[bool], scores: Sequence[float]) -> float:
@@ -69,12 +69,12 @@ def ece(outcomes: Sequence[bool], scores: Sequence[float], bins: int = BINS) -> 
 def equal_opportunity_difference(qualified: Sequence[bool], favoured: Sequence[bool], member: Sequence[bool]) -> float:
     """Gap between the protected group and everybody else in the share of the qualified who get the favourable decision, 0..1.
 
-    NaN if one side has no qualified row: then there is no evidence of fairness.
+    NaN if one side has fewer than SMALLEST_SLICE qualified rows: then there is no evidence of fairness.
     """
     shares = []
     for side in (True, False):
         chosen = [favour for fit, favour, inside in zip(qualified, favoured, member, strict=True) if fit and inside is side]
-        if not chosen:
+        if len(chosen) < SMALLEST_SLICE:
             return math.nan
         shares.append(sum(chosen) / len(chosen))
     return abs(shares[0] - shares[1])
@@ -107,10 +107,15 @@ def slices(
     return found
 
 
-def worst_slice_accuracy(found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> float:
-    """Accuracy of the worst slice with enough rows to say anything. NaN if there is none."""
-    values = [each["accuracy"] for column in found.values() for each in column.values() if each["count"] >= SMALLEST_SLICE]
-    return min(values) if values else math.nan
+def worst_slice_accuracy(found: Mapping[str, Mapping[str, Mapping[str, float]]], protected: tuple[str, str]) -> float:
+    """Accuracy of the worst slice with enough rows to say anything.
+
+    NaN if the protected slice, named by column and value, has too few: others may be left out, this one never.
+    """
+    column, value = protected
+    if found.get(column, {}).get(value, {}).get("count", 0) < SMALLEST_SLICE:
+        return math.nan
+    return min(each["accuracy"] for values in found.values() for each in values.values() if each["count"] >= SMALLEST_SLICE)
 
 
 def _finite(values: Sequence[float]) -> bool:

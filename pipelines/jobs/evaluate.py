@@ -78,7 +78,7 @@ def measure(workload: Workload, handler: Handler, records: Sequence[Record]) -> 
     outcomes = [record[spec.target] == spec.positive for record in records]
     scores = [answer.probability for answer in answers]
     decisions = [answer.label == spec.positive for answer in answers]
-    columns = {name: [str(record[name]) for record in records] for name in spec.slices}
+    columns = {name: [str(record[name]) for record in records] for name in dict.fromkeys((*spec.slices, spec.protected))}
     slices = metrics.slices(columns, outcomes, decisions, scores)
     found = {
         "count": len(records),
@@ -92,7 +92,7 @@ def measure(workload: Workload, handler: Handler, records: Sequence[Record]) -> 
             [answer.label == spec.favourable for answer in answers],
             [record[spec.protected] == spec.protected_group for record in records],
         ),
-        "worst_slice_accuracy": metrics.worst_slice_accuracy(slices),
+        "worst_slice_accuracy": metrics.worst_slice_accuracy(slices, (spec.protected, str(spec.protected_group))),
         "latency_p95_ms": _latency(workload, handler, records),
     }
     return {"metrics": found, "slices": slices}

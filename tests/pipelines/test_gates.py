@@ -113,10 +113,21 @@ def test_an_environment_can_be_stricter_by_the_gates_name() -> None:
     ("gate", "says"),
     [
         ({"name": "x", "metric": "auc", "kind": "absolute"}, "either minimum or maximum"),
-        ({"name": "x", "metric": "auc", "kind": "absolute", "minimum": 0, "maximum": 1}, "either minimum or maximum"),
+        ({"name": "x", "metric": "unknown", "kind": "absolute", "minimum": 0, "maximum": 1}, "either minimum or maximum"),
         ({"name": "x", "metric": "auc", "kind": "relative", "margin": 0.1}, "margin and direction"),
         ({"name": "x", "metric": "auc", "kind": "absolute", "minimum": float("nan")}, "must be finite"),
         ({"name": "x", "metric": "auc", "kind": "absolute", "minimum": 0, "minimun": 1}, "minimun"),
+        ({"name": "x", "metric": "auc", "kind": "absolute", "maximum": 1}, "gates.0.maximum: auc is better the higher it is"),
+        (
+            {"name": "x", "metric": "equal_opportunity_difference", "kind": "absolute", "minimum": 0},
+            "gates.0.minimum: equal_opportunity_difference is better the lower it is",
+        ),
+        (
+            {"name": "x", "metric": "latency_p95_ms", "kind": "absolute", "minimum": 0},
+            "gates.0.minimum: latency_p95_ms is better the lower",
+        ),
+        ({"name": "x", "metric": "auc", "kind": "relative", "margin": 1, "direction": "lower"}, "gates.0.direction: auc is better the"),
+        ({"name": "x", "metric": "count", "kind": "relative", "margin": 1, "direction": "higher"}, "their count compares nothing"),
     ],
 )
 def test_a_wrong_gate_file_is_refused_with_its_place(gate: dict[str, object], says: str) -> None:

@@ -47,15 +47,26 @@ def test_calibration_error_is_the_mean_gap_of_the_bins() -> None:
     assert math.isnan(metrics.ece([True], [1.5]))
 
 
+ENOUGH = metrics.SMALLEST_SLICE
+
+
 def test_equal_opportunity_compares_only_the_qualified() -> None:
-    qualified = [True, True, True, True, False]
-    favoured = [True, False, True, True, False]
-    member = [True, True, False, False, True]
+    qualified = [True] * 4 * ENOUGH + [False]
+    favoured = [True, False] * ENOUGH + [True] * 2 * ENOUGH + [False]
+    member = [True] * 2 * ENOUGH + [False] * 2 * ENOUGH + [True]
     assert metrics.equal_opportunity_difference(qualified, favoured, member) == 0.5
 
 
-def test_one_group_without_qualified_rows_is_no_evidence() -> None:
-    assert math.isnan(metrics.equal_opportunity_difference([True, False], [True, True], [False, True]))
+@pytest.mark.parametrize("group", [True, False])
+@pytest.mark.parametrize("rows", [0, 1, ENOUGH - 1])
+def test_a_group_with_too_few_qualified_rows_is_no_evidence(group: bool, rows: int) -> None:
+    """One qualified row that was favoured would otherwise be perfect fairness."""
+    member = [group] * rows + [not group] * 100
+    unqualified = [group] * 100
+    qualified = [True] * len(member) + [False] * 100
+    favoured = [True] * len(qualified)
+    assert math.isnan(metrics.equal_opportunity_difference(qualified, favoured, member + unqualified))
+    assert metrics.equal_opportunity_difference([True] * 130, [True] * 130, [group] * ENOUGH + [not group] * 100) == 0
 
 
 def test_the_percentile_is_a_value_that_was_measured() -> None:
@@ -69,4 +80,12 @@ def test_small_slices_do_not_decide_the_worst() -> None:
     outcomes = [True] * 41
     found = metrics.slices({"x": values}, outcomes, [True] * 30 + [False] * 11, [0.5] * 41)
     assert found["x"]["b"]["accuracy"] == 0
-    assert metrics.worst_slice_accuracy(found) == 0.75
+    assert metrics.worst_slice_accuracy(found, ("x", "a")) == 0.75
+
+
+@pytest.mark.parametrize("rows", [0, ENOUGH - 1])
+def test_a_protected_slice_that_is_too_small_is_not_left_out(rows: int) -> None:
+    values, total = ["no"] * 100 + ["yes"] * rows, 100 + rows
+    found = metrics.slices({"group": values}, [True] * total, [True] * 100 + [False] * rows, [0.5] * total)
+    assert math.isnan(metrics.worst_slice_accuracy(found, ("group", "yes")))
+    assert metrics.worst_slice_accuracy(found, ("group", "no")) == 1
