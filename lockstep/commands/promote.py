@@ -145,7 +145,7 @@ def _admission(goal: Place, identifier: str, parameters: dict[str, str]) -> str:
     from pipelines import executions
     from pipelines.promotion.names import client_token
 
-    for run in promotions.run_names(goal, goal.outputs.pipelines.admit)[:50]:
+    for run in promotions.run_names(goal, goal.outputs.pipelines.admit):
         answer = goal.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=run)
         if any(p["Name"] == "PromotionId" and p["Value"] == identifier for p in answer["PipelineParameters"]):
             return run

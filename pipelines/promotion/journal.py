@@ -1,9 +1,10 @@
 """Who may change an endpoint, and what a promotion has done: a DynamoDB table with conditional writes.
 
-Two kinds of items. `LEASE#<endpoint>` says which run of which promotion may act, until when, and whether that promotion came to an end.
-`<promotion id>` keeps the promotion's plan, its facts and the trail of its calls. Each item carries a version that every write expects and
-raises, and names the process that wrote it; that is the fencing token: a run that was taken over finds its next write refused, and so
-makes no more calls. The one that it may have been about to make is harmless whenever it comes: no name is used again after its deletion.
+Two kinds of items. `LEASE#<endpoint>` says which run of which job may act, until when, and whether that promotion came to an end.
+`<promotion id>` keeps the promotion's job, its plan, its facts and the trail of its calls. A promotion's id comes from metadata that people
+may write, so it belongs to the job that its entry was first written for. Each item carries a version that every write expects and raises,
+and names the process that wrote it; that is the fencing token: a run that was taken over finds its next write refused, and so makes no
+more calls. The one that it may have been about to make is harmless whenever it comes: no name is used again after its deletion.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.errors import ConflictError
+from infra.errors import ConflictError, IntegrityError
+from pipelines.promotion.plan import Job
 from pipelines.promotion.seam import Aws, VersionConflict
 
 
@@ -23,13 +25,27 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who has the lease: `until` is service time, epoch seconds; `finished` is False while the promotion's end is not recorded."""
+    """Who has the lease, and for which job: whoever takes it over must be able to go on. `until` is service time, epoch seconds;
+    `finished` is False while the promotion's end is not recorded."""
 
     promotion: str
     operation: str
     run: str
     until: float
     finished: bool
+    model_package_arn: str = ""
+    requested_by: str = ""
+    head: int | None = None
+
+    @property
+    def job(self) -> Job:
+        return Job(
+            promotion=self.promotion,
+            operation=self.operation,  # type: ignore[arg-type]
+            model_package_arn=self.model_package_arn,
+            requested_by=self.requested_by,
+            head=self.head,
+        )
 
 
 @dataclass(kw_only=True)
@@ -50,6 +66,11 @@ class Entry:
     trail: list[dict[str, Any]] = field(default_factory=list)
     outcome: dict[str, Any] | None = None
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether the update may have been heard: from here on a stop leaves everything as it is."""
+        return bool(self.facts.get("submitting") or self.facts.get("ending"))
+
 
 class Journal:
     def __init__(self, aws: Aws, *, endpoint: str, lease_seconds: int, run: str) -> None:
@@ -68,44 +89,67 @@ class Journal:
         item = self._aws.read_item(self._lease_key)
         return None if item is None else Holder(**item["body"])
 
-    def acquire(self, promotion: str, operation: str) -> Lease | Holder:
+    def acquire(self, job: Job) -> Lease | Holder:
         """Take the lease, or say who keeps it from us: another run of the same promotion.
 
         Raises:
-            ConflictError: another promotion runs, or was left without an end.
+            ConflictError: another promotion runs, or was left without an end after it had asked for the update.
+            IntegrityError: the promotion is another package's, and without an end.
+            LeaseLost: the promotion that was to be closed goes on; look again.
         """
         item = self._aws.read_item(self._lease_key)
         now = self._aws.now
         if item is not None:
             held = Holder(**item["body"])
-            if held.promotion == promotion:
+            if held.promotion == job.promotion:
+                if not held.finished and held.model_package_arn:
+                    _refuse_other(held.promotion, vars(held), job)
                 # A run that is started again goes on at once; a process that lost the lease follows whoever has it, even by its own name.
                 ours = item["writer"] == self._writer or (held.run == self._run and not self._held_before)
                 if not held.finished and held.until > now and not ours:
                     return held
-            else:
-                self._refuse_unfinished(held, now)
-        wanted = Holder(promotion=promotion, operation=operation, run=self._run, until=now + self._seconds, finished=False)
+            elif left := self._left_behind(held, now):
+                self._put(left)  # a run of it that stood still finds its next write refused
+        wanted = Holder(**vars(job), run=self._run, until=now + self._seconds, finished=False)
         try:
             version = self._write(self._lease_key, vars(wanted), expected=item["version"] if item else 0)
         except VersionConflict:
-            return self.acquire(promotion, operation)
+            return self.acquire(job)
         self._held_before = True
         return Lease(endpoint=self._endpoint, holder=wanted, version=version, renewed=now)
+
+    def left_behind(self, job: Job) -> tuple[Holder, Entry] | None:
+        """Another promotion that has the lease, which ran out before it had asked for the update; whoever comes may close it. Only reads.
+
+        Raises:
+            ConflictError: another promotion runs, or was left without an end after it had asked for the update.
+        """
+        held = self.holder()
+        if held is None or held.promotion == job.promotion:
+            return None
+        entry = self._left_behind(held, self._aws.now)
+        return None if entry is None else (held, entry)
 
     def check_idle(self) -> None:
         """Only reads.
 
         Raises:
-            ConflictError: a promotion runs, or was left without an end.
+            ConflictError: a promotion runs, or was left without an end after it had asked for the update.
         """
         held = self.holder()
         if held is not None:
-            self._refuse_unfinished(held, self._aws.now)
+            self._left_behind(held, self._aws.now)
 
-    def _refuse_unfinished(self, held: Holder, now: float) -> None:
-        if not held.finished and not self._has_ended(held.promotion):
+    def _left_behind(self, held: Holder, now: float) -> Entry | None:
+        """The entry of a promotion that was left before it had touched the endpoint; None if it came to its end."""
+        if held.finished:
+            return None
+        entry = self.load(held.promotion) or Entry(promotion=held.promotion, facts=vars(held.job) if held.model_package_arn else {})
+        if entry.outcome is not None:
+            return None
+        if held.until > now or entry.has_asked:
             raise self._conflict(held, now)
+        return entry
 
     def _conflict(self, held: Holder, now: float) -> ConflictError:
         if held.until > now:
@@ -115,7 +159,7 @@ class Journal:
                 remedy="Wait until it has ended; `lockstep status` shows it.",
             )
         return ConflictError(
-            f"promotion {held.promotion} ({held.operation}) was left without an end",
+            f"promotion {held.promotion} ({held.operation}) was left without an end after it had asked for the update",
             where=f"endpoint {self._endpoint}",
             remedy="Run that one again first: it resumes, and ends as released or rolled back.",
         )
@@ -144,10 +188,6 @@ class Journal:
         with contextlib.suppress(VersionConflict):
             self._write(self._lease_key, {**item["body"], "until": 0.0, "finished": True}, expected=item["version"])
 
-    def _has_ended(self, promotion: str) -> bool:
-        entry = self.load(promotion)
-        return entry is not None and entry.outcome is not None
-
     def _write_lease(self, lease: Lease, holder: Holder) -> None:
         try:
             lease.version = self._write(self._lease_key, vars(holder), expected=lease.version)
@@ -159,9 +199,25 @@ class Journal:
         item = self._aws.read_item(promotion)
         return None if item is None else Entry(promotion=promotion, version=item["version"], **item["body"])
 
-    def open(self, promotion: str) -> Entry:
-        """The promotion's entry, written once by this run, so that a former run's next write is refused."""
-        entry = self.load(promotion) or Entry(promotion=promotion)
+    def entry_of(self, job: Job) -> Entry | None:
+        """The job's entry.
+
+        Raises:
+            IntegrityError: the promotion by that id is another package's, or another operation.
+        """
+        entry = self.load(job.promotion)
+        if entry is not None and entry.facts.get("model_package_arn"):
+            _refuse_other(entry.promotion, entry.facts, job)
+        return entry
+
+    def open(self, job: Job) -> Entry:
+        """The job's entry, written once by this run, so that a former run's next write is refused, and bound to the job from then on.
+
+        Raises:
+            IntegrityError: the promotion by that id is another package's, or another operation.
+        """
+        entry = self.entry_of(job) or Entry(promotion=job.promotion)
+        entry.facts = {**vars(job), **entry.facts}
         self._put(entry)
         return entry
 
@@ -187,3 +243,12 @@ class Journal:
 
     def _write(self, key: str, body: dict[str, Any], *, expected: int) -> int:
         return self._aws.write_item(key, body, expected=expected, writer=self._writer)
+
+
+def _refuse_other(promotion: str, known: dict[str, Any], job: Job) -> None:
+    if (known["operation"], known["model_package_arn"]) != (job.operation, job.model_package_arn):
+        raise IntegrityError(
+            f"promotion {promotion} is the {known['operation']} of {known['model_package_arn']}",
+            where=f"promotion-id of {job.model_package_arn}",
+            remedy="Nothing was changed. A promotion's id belongs to one package: register this one again, or find out who changed it.",
+        )

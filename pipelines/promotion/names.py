@@ -14,6 +14,8 @@ MODEL_LIMIT = 63
 
 ALARM_LIMIT = 255
 
+_PROMOTION = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,127}")
+
 _NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9-]+")
 
 
@@ -59,6 +61,11 @@ def promotion_id(*, environment: str, source_model_package_arn: str, attempt: in
     if attempt < 1:
         raise ValueError(f"attempts count from 1, not {attempt}")
     return f"{fit(environment, 30)}-{short_digest(environment, source_model_package_arn)}-{attempt}"
+
+
+def is_promotion_id(text: str) -> bool:
+    """Whether a text may name a promotion: in the journal and the ledger it stands beside keys of other kinds."""
+    return _PROMOTION.fullmatch(text) is not None
 
 
 def operation_id(*, environment: str, operation: str, ledger_number: int, model_package_arn: str, spec_digest: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 
-from infra.errors import ConflictError, PreflightError
+from infra.errors import ConflictError, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import render, resources
 from pipelines.promotion.candidate import Candidate
 from pipelines.promotion.decisions import EndpointView, is_live
 from pipelines.promotion.evidence import Ledger, Release, former
 from pipelines.promotion.journal import Journal
-from pipelines.promotion.names import operation_id, promotion_id
+from pipelines.promotion.names import is_promotion_id, operation_id, promotion_id
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Job, Order
 from pipelines.promotion.seam import Aws
@@ -90,6 +90,8 @@ def _release(aws: Aws, outputs: EnvironmentOutputs, order: Order) -> Job:
     identifier = candidate.metadata.get("promotion-id") or promotion_id(
         environment=outputs.environment, source_model_package_arn=candidate.arn, attempt=1
     )
+    if not is_promotion_id(identifier):
+        raise IntegrityError(f"{identifier!r} is no promotion's id", where=candidate.arn, remedy="Register the package again.")
     requested_by = order.requested_by or candidate.metadata.get("requested-by", "")
     return Job(promotion=identifier, operation="release", model_package_arn=candidate.arn, requested_by=requested_by)
 
@@ -98,17 +100,13 @@ def _begun(journal: Journal, order: Order, run: str) -> Job | None:
     """A run of the same operation that was killed, or this very run: the ledger may have grown since it began, so its id can't be
     computed again."""
     held = journal.holder()
-    if held is None or held.operation != order.operation or (held.finished and held.run != run):
+    if held is None or held.operation != order.operation or not held.model_package_arn:
         return None
     entry = journal.load(held.promotion)
-    if entry is None or not entry.facts.get("model_package_arn"):
+    ended = entry is not None and entry.outcome is not None
+    if held.finished and not (ended and held.run == run):
         return None
-    return Job(
-        promotion=held.promotion,
-        operation=order.operation,
-        model_package_arn=entry.facts["model_package_arn"],
-        requested_by=entry.facts.get("requested_by", ""),
-    )
+    return held.job
 
 
 def _nothing_to_do(order: Order, head: Release, view: EndpointView, outputs: EnvironmentOutputs) -> bool:

@@ -16,6 +16,7 @@ from infra.outputs import EnvironmentOutputs
 from pipelines.jobs import gates
 from pipelines.promotion import verify
 from pipelines.promotion.journal import Journal, Lease
+from pipelines.promotion.plan import Job
 from pipelines.promotion.refusals import Asked
 from pipelines.promotion.seam import Aws
 from pipelines.promotion.verify import Claim
@@ -226,8 +227,10 @@ def test_what_would_stop_the_release_stops_the_admission_before_anything_is_copi
     _await_state(prod, alarm, "OK")
 
     journal = Journal(Aws(prod.session, table=prod.outputs.promotion.journal_table_name), endpoint=endpoint, lease_seconds=9000, run="x")
-    lease = journal.acquire("prod-other-1", "release")
+    other = Job(promotion="prod-other-1", operation="release", model_package_arn="another", requested_by="")
+    lease = journal.acquire(other)
     assert isinstance(lease, Lease)
+    journal.record(journal.open(other), submitting=True)
     refused(ConflictError, r"promotion prod-other-1 \(release\) is under way", endpoint)
     journal.give_up(lease, finished=False)
     refused(ConflictError, "was left without an end", endpoint)

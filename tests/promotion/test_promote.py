@@ -120,6 +120,12 @@ def test_a_first_promotion_names_the_image_by_digest_in_both_registries(script: 
     assert script.parameters["RequestedBy"].endswith("people/somebody")
 
 
+def test_an_admission_is_found_however_many_were_started_after_it(script: Script) -> None:
+    script.admissions = {f"later-{number}": "admitted" for number in range(120)} | {attempt(1): "admitted"}
+    assert call()["state"] == "released"
+    assert script.started == []
+
+
 def test_a_package_that_was_released_is_said_to_be_and_nothing_is_started(script: Script) -> None:
     script.admissions[attempt(1)] = "admitted"
     script.evidence[attempt(1)] = {"outcome": "released", "release_number": 3}
