@@ -40,6 +40,8 @@ class Rollout:
         self._spent = 0.0
         self._wake = threading.Event()
         self._passed_over: set[str] = set()
+        self._watching = False
+        self._rang: set[str] = set()
         self._clock = serving.cloud.clock
 
     def run(self) -> str | None:
@@ -65,11 +67,16 @@ class Rollout:
         first = True
         for stage in self._plan.stages:
             self._provision(stage)
-            if first and self._switches.alarm_before == "ignore":
-                self._passed_over = {name for name in self._plan.alarms if self._state(name) == "ALARM"}
+            if first:
+                if self._switches.alarm_before == "ignore":
+                    self._passed_over = {name for name in self._plan.alarms if self._state(name) == "ALARM"}
+                self._watching = True
+            else:
+                self._check_alarms()
             self._shift(stage)
             self._bake(stage)
             self._retire(stage)
+            self._check_alarms()
             first = False
 
     def _provision(self, stage: Stage) -> None:
@@ -148,6 +155,8 @@ class Rollout:
             return
         if change.state != "ALARM":
             self._passed_over.discard(change.alarm.name)
+        elif self._watching:
+            self._rang.add(change.alarm.name)  # for good: it may be OK again before anybody looks
         self._wake.set()
 
     def _state(self, name: str) -> str | None:
@@ -156,7 +165,7 @@ class Rollout:
 
     def _check_alarms(self) -> None:
         states = {name: self._state(name) for name in self._plan.alarms if name not in self._passed_over}
-        tripped = [name for name, state in states.items() if state == "ALARM"]
+        tripped = [name for name in self._plan.alarms if name in self._rang or states.get(name) == "ALARM"]
         if tripped:
             raise Abort(f"One or more configured CloudWatch alarms went into ALARM state during the deployment: {', '.join(tripped)}.")
         lost = [name for name, state in states.items() if state is None]

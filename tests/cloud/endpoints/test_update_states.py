@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -107,6 +108,28 @@ def test_an_alarm_during_the_last_bake_takes_everything_back_too(site: Site) -> 
     site.cloudwatch.set_alarm_state(AlarmName="late", StateValue="ALARM", StateReason="a test")
     assert site.settled("late")["EndpointConfigName"] == blue
     assert site.ask("late")["name"] == blue
+
+
+def test_an_alarm_that_rings_while_blue_is_deleted_takes_everything_back_though_it_is_ok_again(site: Site) -> None:
+    blue, green = pair(site, "leaving", count=1)
+    site.cloudwatch.put_metric_alarm(
+        AlarmName="leaving", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+    )  # fmt: skip
+    alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "leaving"}]}}
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(site.ask, "leaving", b"sleep 2.5")  # blue is drained for as long
+        until(lambda: any(i.load for _, i in site.serving("leaving").fleet.everyone()))
+        site.sagemaker.update_endpoint(EndpointName="leaving", EndpointConfigName=green, DeploymentConfig=alarms)
+        until(lambda: '"Deleting"' in json.dumps(site.sagemaker.describe_endpoint(EndpointName="leaving"), default=str))
+        for state in ("ALARM", "OK"):
+            site.cloudwatch.set_alarm_state(AlarmName="leaving", StateValue=state, StateReason="a test")
+        assert not slow.done()
+        assert slow.result()["name"] == blue
+    after = site.settled("leaving")
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", blue)
+    assert "leaving" in after["FailureReason"]
+    assert site.ask("leaving")["name"] == blue
 
 
 @pytest.mark.parametrize(("switch", "serves"), [("rollback_at_first_bake", "blue"), ("ignore", "green")])
