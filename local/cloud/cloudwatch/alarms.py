@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,9 @@ from .statistics import statistic
 from .store import MetricName, MetricStore
 
 HISTORY_LENGTH = 200
+
+UNSEEN = 60
+"""Periods, beyond an alarm's range, that an evaluation goes back over at most."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Alarms:
         self._time = time
         self._on_change = on_change
         self._lock = threading.RLock()
+        self._evaluating = threading.RLock()
         self._alarms: dict[str, MetricAlarm] = {}
 
     def put(self, arn: str, given: dict[str, Any]) -> None:
@@ -113,9 +117,9 @@ class Alarms:
         with self._lock:
             return [self._alarms[name] for name in sorted(self._alarms)]
 
-    def set_state(self, alarm: MetricAlarm, state: str, why: str, data: str | None) -> None:
+    def set_state(self, alarm: MetricAlarm, state: str, why: str, data: str | None, at: float | None = None) -> None:
         """Moves an alarm (SetAlarmState, or an evaluation); the next evaluation may move it back."""
-        now = self._time()
+        now = self._time() if at is None else at
         with self._lock:
             if self._alarms.get(alarm.name) is not alarm:
                 return
@@ -129,26 +133,35 @@ class Alarms:
         if state != change.previous:
             self._on_change(change)
 
-    def evaluate(self) -> None:
-        """Brings every alarm to the state that its data give now."""
-        now = self._time()
-        for alarm in self.all():
-            rule = alarm.rule
-            points = self.points(alarm, now, rule.range)
-            verdict = evaluate(rule, points)
-            alarm.evaluated_at = now
-            if verdict.state is not None and verdict.state != alarm.state:
-                data = json.dumps(
-                    {
-                        "version": "1.0",
-                        "queryDate": _iso(now),
-                        "period": alarm.period,
-                        "recentDatapoints": list(verdict.points),
-                        "threshold": rule.threshold,
-                        "evaluatedDatapoints": [],
-                    }
-                )
-                self.set_state(alarm, verdict.state, reason(rule, verdict), data)
+    def evaluate(self, names: Collection[str] | None = None) -> None:
+        """Brings every alarm, or those of these names, to the state that its data give now.
+
+        Time may have leapt, or run on while nobody evaluated: an alarm goes through the states that it would have had at the end of each
+        of its periods since its last evaluation, so none that rang in between is missed.
+        """
+        with self._evaluating:
+            now = self._time()
+            for alarm in self.all():
+                if names is None or alarm.name in names:
+                    for moment in _moments(alarm, now):
+                        self._evaluate(alarm, moment)
+                    alarm.evaluated_at = now
+
+    def _evaluate(self, alarm: MetricAlarm, at: float) -> None:
+        rule = alarm.rule
+        verdict = evaluate(rule, self.points(alarm, at, rule.range))
+        if verdict.state is not None and verdict.state != alarm.state:
+            data = json.dumps(
+                {
+                    "version": "1.0",
+                    "queryDate": _iso(at),
+                    "period": alarm.period,
+                    "recentDatapoints": list(verdict.points),
+                    "threshold": rule.threshold,
+                    "evaluatedDatapoints": [],
+                }
+            )
+            self.set_state(alarm, verdict.state, reason(rule, verdict), data, at)
 
     def points(self, alarm: MetricAlarm, now: float, count: int) -> list[float | None]:
         """The values of the last `count` whole periods, oldest first; periods are aligned to their own length."""
@@ -191,6 +204,16 @@ def query_series(store: MetricStore, queries: list[dict[str, Any]], times: list[
 def _value(store: MetricStore, metric: MetricName, start: float, period: int, wanted: str) -> float | None:
     aggregate = store.read(metric, start, start + period)
     return None if aggregate is None else statistic(aggregate, wanted)
+
+
+def _moments(alarm: MetricAlarm, now: float) -> list[float]:
+    """The ends of periods that have passed unseen since the last evaluation, and now. After a leap of time only the first can differ from
+    now: nothing was measured in what was leapt over."""
+    if alarm.evaluated_at is None:
+        return [now]
+    period, seen = alarm.period, max(alarm.evaluated_at, alarm.state_at)
+    unseen = range((int(seen // period) + 1) * period, int(now), period)
+    return [*map(float, unseen[: alarm.rule.range + UNSEEN]), now]
 
 
 def _history(alarm: MetricAlarm, kind: str, summary: str, data: dict[str, Any], at: float) -> dict[str, Any]:

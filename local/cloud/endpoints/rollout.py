@@ -105,6 +105,7 @@ class Rollout:
                 break
             if self._serving.cloud.closing.is_set():
                 raise Closing
+        self._serving.room.alarms.evaluate(self._plan.alarms)  # their thread may come late: no bake ends on what it saw last
         self._check_alarms()
         # What was to be waited, not what it took: on a fast clock a machine that is busy wakes up late by much.
         self._spent += limit - start

@@ -150,6 +150,19 @@ def test_data_move_an_alarm_to_alarm_and_their_end_moves_it_back(cloud: Any, clo
     assert [h["HistorySummary"] for h in history][:2] == ["Alarm updated from ALARM to OK", "Alarm updated from OK to ALARM"]
 
 
+def test_an_alarm_goes_through_what_time_leapt_over(cloud: Any, cloudwatch: Any) -> None:
+    cloudwatch.put_metric_alarm(**(ALARM | {"AlarmName": "leapt", "MetricName": "leapt", "TreatMissingData": "notBreaching"}))
+    until(lambda: state(cloudwatch, "leapt") == "OK")
+    cloudwatch.put_metric_data(Namespace="Site", MetricData=[{"MetricName": "leapt", "Value": 5.0}])
+    cloud.clock.set(advance=7200)
+
+    def changes() -> list[str]:
+        history = cloudwatch.describe_alarm_history(AlarmName="leapt", HistoryItemType="StateUpdate")["AlarmHistoryItems"]
+        return [h["HistorySummary"] for h in history][:2]
+
+    until(lambda: changes() == ["Alarm updated from ALARM to OK", "Alarm updated from OK to ALARM"])
+
+
 def test_an_alarm_on_an_expression(cloud: Any, cloudwatch: Any) -> None:
     def metric(query: str, name: str) -> dict[str, Any]:
         stat = {"Metric": {"Namespace": "Site", "MetricName": name}, "Period": 60, "Stat": "Sum"}

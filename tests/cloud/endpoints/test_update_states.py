@@ -110,6 +110,19 @@ def test_an_alarm_during_the_last_bake_takes_everything_back_too(site: Site) -> 
     assert site.ask("late")["name"] == blue
 
 
+def test_a_bake_that_time_leaps_over_still_ends_on_what_its_alarms_say(site: Site) -> None:
+    blue, green = pair(site, "leap", {"FAIL": "always"}, count=1)
+    alarm = alarm_on_errors(site, "leap-errors", "leap", green)
+    site.sagemaker.update_endpoint(EndpointName="leap", EndpointConfigName=green, DeploymentConfig=canary(0, 3600, alarms=(alarm,)))
+    until(lambda: "TerminationWaitInSeconds" in str(baking(site, "leap")()))
+    with pytest.raises(ClientError, match="model failed"):
+        site.ask("leap")
+    site.cloud.clock.set(advance=7200)
+    after = site.settled("leap")
+    assert after["EndpointConfigName"] == blue
+    assert alarm in after["FailureReason"]
+
+
 def test_an_alarm_that_rings_while_blue_is_deleted_takes_everything_back_though_it_is_ok_again(site: Site) -> None:
     blue, green = pair(site, "leaving", count=1)
     site.cloudwatch.put_metric_alarm(
