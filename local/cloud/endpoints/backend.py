@@ -183,6 +183,10 @@ class EndpointOps(SageMakerBase):
             self._refuse_busy(record)
             if record.status == "Failed":
                 raise validation(f'Cannot update failed endpoint "{record.arn}".')
+            if record.status == "UpdateRollbackFailed":  # two configs serve; only UpdateEndpoint makes one fleet of them again
+                raise validation(
+                    f'Cannot update weights and capacities of endpoint "{record.arn}" while it is UpdateRollbackFailed. Use UpdateEndpoint.'
+                )
             changes: dict[str, tuple[int | None, float | None]] = {}
             for change in given["DesiredWeightsAndCapacities"]:
                 name = change["VariantName"]

@@ -233,6 +233,10 @@ def test_a_rollback_that_fails_serves_a_mix_and_the_next_update_heals_it(site: S
     assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("UpdateRollbackFailed", blue)
     assert "The rollback failed" in after["FailureReason"]
     assert {site.ask("mixed")["name"] for _ in range(9)} == {blue, green}
+    changes = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+    with pytest.raises(ClientError, match="UpdateRollbackFailed"):
+        site.sagemaker.update_endpoint_weights_and_capacities(EndpointName="mixed", DesiredWeightsAndCapacities=changes)
+    assert site.sagemaker.describe_endpoint(EndpointName="mixed")["FailureReason"] == after["FailureReason"]
     site.sagemaker.update_endpoint(EndpointName="mixed", EndpointConfigName=site.config("mixed-next"))
     healed = site.settled("mixed")
     assert (healed["EndpointStatus"], healed["EndpointConfigName"]) == ("InService", "mixed-next")
