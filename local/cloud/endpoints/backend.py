@@ -57,6 +57,8 @@ class EndpointOps(SageMakerBase):
         if len(containers) > 1:
             raise not_implemented("sagemaker", "CreateModel with an inference pipeline of several containers")
         container = containers[0]
+        if container.get("Mode") == "MultiModel":
+            raise not_implemented("sagemaker", "CreateModel with Mode MultiModel")
         if not container.get("Image") and not container.get("ModelPackageName"):
             raise validation("A container needs an Image or a ModelPackageName.")
         self._check_role(given.get("ExecutionRoleArn"))
@@ -93,6 +95,9 @@ class EndpointOps(SageMakerBase):
     def create_endpoint_config(self, given: dict[str, Any]) -> dict[str, Any]:
         self._check("CreateEndpointConfig", given)
         name, variants = given["EndpointConfigName"], given["ProductionVariants"]
+        for absent in ("AsyncInferenceConfig", "ShadowProductionVariants", "ExplainerConfig"):
+            if given.get(absent):
+                raise not_implemented("sagemaker", f"CreateEndpointConfig with {absent}")
         _check_variants(variants)
         for variant in variants:
             self._model(variant["ModelName"])

@@ -53,11 +53,13 @@ class JobResponses:
         self._jobs.stop_job("Processing", self._asked("StopProcessingJob")["ProcessingJobName"])
         return EmptyResult()
 
-    def create_transform_job(self) -> ActionResult:
-        raise NotImplementedError("transform jobs")
+    def _absent(self) -> ActionResult:
+        """Jobs that moto would answer for from a record, and nothing would run."""
+        raise NotImplementedError
 
-    def describe_transform_job(self) -> ActionResult:
-        raise NotImplementedError("transform jobs")
-
-    def list_transform_jobs(self) -> ActionResult:
-        raise NotImplementedError("transform jobs")
+    create_transform_job = describe_transform_job = list_transform_jobs = stop_transform_job = _absent
+    create_hyper_parameter_tuning_job = describe_hyper_parameter_tuning_job = list_hyper_parameter_tuning_jobs = _absent
+    delete_hyper_parameter_tuning_job = stop_hyper_parameter_tuning_job = _absent
+    create_auto_ml_job = create_auto_ml_job_v2 = describe_auto_ml_job = describe_auto_ml_job_v2 = list_auto_ml_jobs = _absent
+    stop_auto_ml_job = _absent
+    create_compilation_job = describe_compilation_job = list_compilation_jobs = stop_compilation_job = delete_compilation_job = _absent

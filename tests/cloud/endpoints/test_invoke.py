@@ -286,6 +286,27 @@ def test_asynchronous_inference_is_not_implemented_and_says_so(site: Site) -> No
     assert found.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://site/out"}}},
+        {"ShadowProductionVariants": [{"VariantName": "shadow", "ModelName": "m", "InstanceType": "ml.m5.large"}]},
+        {"ExplainerConfig": {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {"ShapBaseline": "1"}}}}},
+    ],
+)
+def test_a_config_that_would_serve_otherwise_is_not_implemented(site: Site, extra: dict[str, Any]) -> None:
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    (member,) = extra
+    with pytest.raises(ClientError, match=f"CreateEndpointConfig with {member} is not part"):
+        site.sagemaker.create_endpoint_config(EndpointConfigName="other", ProductionVariants=[variant], **extra)
+
+
+def test_a_model_of_many_models_is_not_implemented(site: Site) -> None:
+    container = {"Image": site.image, "Mode": "MultiModel", "ModelDataUrl": "s3://site/models/"}
+    with pytest.raises(ClientError, match="CreateModel with Mode MultiModel is not part"):
+        site.sagemaker.create_model(ModelName="many", PrimaryContainer=container)
+
+
 def test_tags_follow_a_name_with_capitals(site: Site) -> None:
     arn = site.sagemaker.create_model(ModelName="BigModel", PrimaryContainer={"Image": site.image}, Tags=[{"Key": "a", "Value": "b"}])[
         "ModelArn"

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 TRAIN = """#!/usr/bin/env python
@@ -163,9 +164,51 @@ def test_a_wrong_request_is_refused(lab: Any, image: str, change: dict[str, Any]
         lab.sagemaker.describe_training_job(TrainingJobName="wrong")
 
 
-def test_transform_jobs_are_not_there_and_say_so(lab: Any) -> None:
-    with pytest.raises(ClientError, match="sagemaker:DescribeTransformJob is not part of the embedded cloud"):
-        lab.sagemaker.describe_transform_job(TransformJobName="t")
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("DescribeTransformJob", {"TransformJobName": "t"}),
+        ("DescribeHyperParameterTuningJob", {"HyperParameterTuningJobName": "t"}),
+        (
+            "CreateHyperParameterTuningJob",
+            {
+                "HyperParameterTuningJobName": "t",
+                "HyperParameterTuningJobConfig": {"Strategy": "Random", "ResourceLimits": {"MaxParallelTrainingJobs": 1}},
+            },
+        ),
+        (
+            "CreateAutoMLJob",
+            {
+                "AutoMLJobName": "t",
+                "InputDataConfig": [{"TargetAttributeName": "y"}],
+                "OutputDataConfig": {"S3OutputPath": "s3://lab/x"},
+                "RoleArn": "arn:aws:iam::111111111111:role/somebody",
+            },
+        ),
+        (
+            "CreateAutoMLJobV2",
+            {
+                "AutoMLJobName": "t",
+                "AutoMLJobInputDataConfig": [{"ChannelType": "training"}],
+                "OutputDataConfig": {"S3OutputPath": "s3://lab/x"},
+                "AutoMLProblemTypeConfig": {"TabularJobConfig": {"TargetAttributeName": "y"}},
+                "RoleArn": "arn:aws:iam::111111111111:role/somebody",
+            },
+        ),
+        (
+            "CreateCompilationJob",
+            {
+                "CompilationJobName": "t",
+                "RoleArn": "arn:aws:iam::111111111111:role/somebody",
+                "OutputConfig": {"S3OutputLocation": "s3://lab/x"},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            },
+        ),
+    ],
+)
+def test_jobs_that_nothing_would_run_are_not_there_and_say_so(lab: Any, operation: str, request_: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match=f"sagemaker:{operation} is not part of the embedded cloud"):
+        getattr(lab.sagemaker, xform_name(operation))(**request_)
 
 
 def test_tags_of_a_job_are_listed(lab: Any, image: str) -> None:
