@@ -23,7 +23,6 @@ BATCH_SECONDS = 60.0
 """Cloud seconds that a batch waits; AWS says a couple of minutes."""
 
 BATCH_LINES = 5000
-DEFAULT_TYPES = {"CsvContentTypes": ("text/csv",), "JsonContentTypes": ("application/json",)}
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Capture:
 def line(config: Mapping[str, Any], exchange: Exchange) -> str:
     """One line of a capture file."""
     modes = {option["CaptureMode"] for option in config.get("CaptureOptions") or []}
-    headers = config.get("CaptureContentTypeHeader") or DEFAULT_TYPES
+    headers = config.get("CaptureContentTypeHeader") or {}  # "If no headers are specified SageMaker AI will by default base64 encode"
     data: dict[str, Any] = {}
     if modes & {"Input", "InputAndOutput"}:
         data["endpointInput"] = _side("INPUT", exchange.content_type, exchange.body, headers)

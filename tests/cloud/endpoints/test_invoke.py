@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.cloud.endpoints.capture import Exchange, line
 from tests.cloud.endpoints.deployments import baking, canary, skip_bakes, until
 from tests.cloud.endpoints.images import Site
 
@@ -234,6 +235,19 @@ def test_requests_are_captured_to_s3_by_hour(site: Site) -> None:
     assert first["captureData"]["endpointInput"] == {"observedContentType": "text/csv", "mode": "INPUT", "data": "0", "encoding": "CSV"}
     assert first["captureData"]["endpointOutput"]["encoding"] == "BASE64"
     assert (first["eventMetadata"]["inferenceId"], first["eventVersion"]) == ("id-0", "0")
+
+
+def test_what_is_captured_is_base64_unless_its_type_is_listed() -> None:
+    exchange = Exchange(0.0, "text/csv", b"1,2", "application/json", b"{}", None)
+    config: dict[str, Any] = {"CaptureOptions": [{"CaptureMode": "InputAndOutput"}]}
+
+    def sides() -> list[tuple[str, str]]:
+        data = json.loads(line(config, exchange))["captureData"]
+        return [(data[side]["encoding"], data[side]["data"]) for side in ("endpointInput", "endpointOutput")]
+
+    assert sides() == [("BASE64", "MSwy"), ("BASE64", "e30=")]
+    config["CaptureContentTypeHeader"] = {"JsonContentTypes": ["application/json"]}
+    assert sides() == [("BASE64", "MSwy"), ("JSON", "{}")]
 
 
 def test_logs_of_the_container_reach_cloudwatch_logs(site: Site) -> None:
