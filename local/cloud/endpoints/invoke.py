@@ -158,9 +158,6 @@ class Invoker:
         if instance is None:
             text = f"A serving instance of variant {variant} is not available. Try again."
             return _error(503, "ServiceUnavailable", {"Message": text, "message": text})
-        if fault.status == 429:
-            text = f"The model of endpoint {serving.record.name} is not ready: {fault.text}"
-            return _error(429, "ModelNotReadyException", {"Message": text, "message": text})
         group = f"/aws/sagemaker/Endpoints/{serving.record.name}"
         kind = "client" if 400 <= fault.status < 500 else "server"
         console = f"https://{serving.region}.console.aws.amazon.com/cloudwatch/home?region={serving.region}#logEventViewer:group={group}"

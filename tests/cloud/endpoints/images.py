@@ -46,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(500, b"model failed")
         if body == b"bad":
             return self.answer(400, b"bad request")
+        if body == b"busy":
+            return self.answer(429, b"too many requests")
         if body == b"env":
             names = ("AWS_ACCESS_KEY_ID", "SAGEMAKER_BIND_TO_PORT", "NAME")
             known = {n: os.environ.get(n) for n in names}

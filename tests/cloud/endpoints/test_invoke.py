@@ -71,15 +71,15 @@ def test_a_body_may_have_six_mebibytes_and_no_more(site: Site) -> None:
     assert "less than or equal to 6291456" in found.response["Error"]["Message"]
 
 
-@pytest.mark.parametrize(("body", "status", "kind"), [(b"fail", 500, "server"), (b"bad", 400, "client")])
+@pytest.mark.parametrize(("body", "status", "kind"), [(b"fail", 500, "server"), (b"bad", 400, "client"), (b"busy", 429, "client")])
 def test_what_the_model_refuses_is_a_model_error(site: Site, body: bytes, status: int, kind: str) -> None:
-    name = f"model-{kind}"
+    name = f"model-{status}"
     site.endpoint(name, site.config(name))
     found = error(lambda: site.ask(name, body)).response
     assert found["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert found["Error"]["Code"] == "ModelError"
     assert found["OriginalStatusCode"] == status
-    assert found["OriginalMessage"] in ("model failed", "bad request")
+    assert found["OriginalMessage"] in ("model failed", "bad request", "too many requests")
     assert found["LogStreamArn"].endswith(f":log-group:/aws/sagemaker/Endpoints/{name}")
     assert f"Received {kind} error ({status}) from primary" in found["Error"]["Message"]
 
