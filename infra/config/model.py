@@ -132,7 +132,8 @@ class Promotion(Group):
 
     `requiresReleasedEvidence`: refuse a package that was not released in the environment before.
     `allowHostBase`: admit images whose base is the machine that runs them, which a rehearsal alone can run. false on AWS.
-    `ledgerMode`: GOVERNANCE lets a principal with the right to bypass it delete evidence early; COMPLIANCE lets nobody.
+    `ledgerMode`: GOVERNANCE lets a principal with the right to bypass it delete evidence early; COMPLIANCE lets nobody,
+    so an environment that is disposable can't have it.
     """
 
     approval: Annotated[Literal["automatic", "manual"], VARIES]

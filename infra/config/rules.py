@@ -35,6 +35,7 @@ def faults(config: EnvironmentConfig) -> list[Fault]:
         _serving,
         _rollout,
         _alarms,
+        _ledger,
         _features,
     )
     return [fault for rule in rules for fault in rule(config)]
@@ -155,6 +156,15 @@ def _alarms(config: EnvironmentConfig) -> Iterator[Fault]:
             "alarms.release",
             f"{release.datapoints_to_alarm} datapoints of {release.period_seconds} s need {needed} s to raise the alarm, "
             f"but the first bake lasts {bake} s: it could never fire inside it",
+        )
+
+
+def _ledger(config: EnvironmentConfig) -> Iterator[Fault]:
+    if config.disposable and config.promotion.ledger_mode == "COMPLIANCE":
+        yield (
+            "promotion.ledgerMode",
+            "found COMPLIANCE where disposable is true, expected GOVERNANCE: nobody can delete evidence that is kept in compliance mode, "
+            "so a teardown could not finish",
         )
 
 

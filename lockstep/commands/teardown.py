@@ -22,7 +22,8 @@ def teardown(
     """Remove an environment: its releases first, then its stack.
 
     Only an environment whose stack file says `disposable: true` is emptied and removed; any other is left as it is, and what it would lose
-    is listed. Keys end up pending deletion, which is as gone as a key can be.
+    is listed. Evidence in compliance mode, which nobody can delete, refuses it too. Keys end up pending deletion, which is as gone as a key
+    can be.
 
     \b
     Example: lockstep teardown dev --yes
@@ -37,6 +38,7 @@ def teardown(
     found, own = stack(environment), session(environment, meant)
     names = Names.of(found)
     steps.check_disposable(found, own, names)
+    holdings.check_removable(own, names)
     lost = holdings.count(own, names)
     if not as_json:
         console.print(

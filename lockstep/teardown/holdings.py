@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, get_args
 
 from botocore.exceptions import ClientError
 
-from infra.errors import LockstepError
+from infra.errors import LockstepError, PreflightError
 from infra.naming import BucketPurpose, Names, RepositoryPurpose
 
 if TYPE_CHECKING:
@@ -52,11 +53,46 @@ def count(session: boto3.Session, names: Names) -> list[Holding]:
     return [holding for holding in found if holding.count]
 
 
+def check_removable(session: boto3.Session, names: Names) -> None:
+    """Refuses, before anything is deleted, where the ledger holds what nobody may delete yet.
+
+    The bucket's mode holds for what is written from now on; what it held when an object was written, the object itself says.
+
+    Raises:
+        PreflightError: the ledger is in compliance mode, or an object of it is.
+    """
+    s3, ledger = session.client("s3"), names.bucket("ledger")
+    nobody = "nobody, not even the account's root, can delete it before its time"
+    try:
+        lock = s3.get_object_lock_configuration(Bucket=ledger)["ObjectLockConfiguration"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in (*_ABSENT, "ObjectLockConfigurationNotFoundError"):
+            raise
+        return
+    if lock.get("Rule", {}).get("DefaultRetention", {}).get("Mode") == "COMPLIANCE":
+        raise PreflightError(
+            f"the ledger is in compliance mode: what is written to it, {nobody}",
+            where=f"s3://{ledger}",
+            remedy="Nothing was changed. Set promotion.ledgerMode: GOVERNANCE, deploy that, and try again; "
+            "what was written before stays until its retention ends.",
+        )
+    for page in _unless_absent(s3.get_paginator("list_object_versions").paginate(Bucket=ledger)):
+        for entry in page.get("Versions", []):
+            said = s3.head_object(Bucket=ledger, Key=entry["Key"], VersionId=entry["VersionId"])
+            until, now = said.get("ObjectLockRetainUntilDate"), parsedate_to_datetime(said["ResponseMetadata"]["HTTPHeaders"]["date"])
+            if said.get("ObjectLockMode") == "COMPLIANCE" and until is not None and until > now:
+                raise PreflightError(
+                    f"evidence is kept in compliance mode until {until:%Y-%m-%d %H:%M} UTC: {nobody}",
+                    where=f"s3://{ledger}/{entry['Key']}",
+                    remedy="Nothing was changed. Try again after that time.",
+                )
+
+
 def remove(session: boto3.Session, names: Names) -> None:
     """Removes all of it. Objects under governance retention go too: an environment that must keep them is not disposable.
 
     Raises:
-        LockstepError: something could not be removed (objects in compliance mode, say).
+        LockstepError: something could not be removed.
     """
     sagemaker = session.client("sagemaker")
     for arn in list(_packages(session, names.model_package_group)):

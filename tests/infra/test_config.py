@@ -165,6 +165,8 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
         (put("rollout.minimumGreenInvocations", 61), ".rollout.minimumGreenInvocations", "bring the new fleet about 60 requests"),
         (put("rollout.waitIntervalSeconds", 60), ".alarms.release", "need 120 s to raise the alarm, but the first bake lasts 60 s"),
         (put("alarms.release.datapointsToAlarm", 2), None, "expected at most evaluationPeriods, 1: it could never fire"),
+        (put("promotion.ledgerMode", "COMPLIANCE"), ".promotion.ledgerMode", "found COMPLIANCE where disposable is true"),
+        (lambda config: (put("promotion.ledgerMode", "COMPLIANCE")(config), put("disposable", False)(config)), None, None),
         (put("features.eventTime", "when"), ".features.eventTime", "found 'when', expected one of features.definitions"),
         (put("features.definitions.is_deleted", "Integral"), ".features.definitions.is_deleted", "reserved by the feature store"),
         (put("chain.to", "stagin"), ".chain.to", "expected an environment that has a stack file: dev, prod, staging"),

@@ -95,6 +95,29 @@ def test_what_is_not_disposable_is_refused_and_keeps_everything(
     assert holdings.count(session, names) == before
 
 
+@pytest.mark.parametrize("written", ["before", "from now on"])
+def test_a_ledger_in_compliance_mode_refuses_before_anything_is_deleted(
+    lockstep: Callable[..., Ran], session: boto3.Session, names: Names, written: str
+) -> None:
+    """The stack file says GOVERNANCE; what is deployed, or was when evidence was written, says otherwise."""
+    fill(session, names)
+    s3, ledger = session.client("s3"), names.bucket("ledger")
+    if written == "before":
+        until = datetime.now(UTC) + timedelta(days=1)
+        s3.put_object(Bucket=ledger, Key="releases/00000002", Body=b"{}", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
+        expected = f"s3://{ledger}/releases/00000002: evidence is kept in compliance mode until {until:%Y-%m-%d}"
+    else:
+        lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}}
+        s3.put_object_lock_configuration(Bucket=ledger, ObjectLockConfiguration=lock)
+        expected = f"s3://{ledger}: the ledger is in compliance mode"
+    before = holdings.count(session, names)
+    ran = lockstep("teardown", "dev", "--yes")
+    assert ran.code == 1
+    assert expected in ran.err
+    assert "Nothing was changed." in ran.err
+    assert holdings.count(session, names) == before
+
+
 def test_an_environment_that_is_not_deployed_has_no_releases(cloud: RunningCloud, session: boto3.Session) -> None:
     said: list[str] = []
     assert steps.remove_releases(session, "dev", said.append) == []
