@@ -9,11 +9,12 @@ from typing import Any
 from local.cloud.aws_errors import CloudError, not_implemented
 
 from . import expressions
-from .alarms import MetricAlarm
+from .alarms import MetricAlarm, query_series
 from .evaluation import COMPARISONS, TREATMENTS
 from .metric_api import checked, epoch
 from .service import Room
 from .statistics import is_percentile, is_statistic
+from .store import MetricStore
 
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 PAGE = 100
@@ -253,3 +254,7 @@ def _check_metrics(params: dict[str, Any]) -> None:
             raise CloudError("ValidationError", f"Error in expression '{query['Id']}': {error}") from error
         if unknown:
             raise CloudError("ValidationError", f"Error in expression '{query['Id']}': Undefined variable '{sorted(unknown)[0]}'")
+    try:
+        query_series(MetricStore(), queries, [], 60)
+    except expressions.ExpressionError as error:
+        raise CloudError("ValidationError", f"Error in the metrics list: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +15,8 @@ from . import expressions
 from .evaluation import ALARM, INSUFFICIENT_DATA, OK, Rule, evaluate, reason
 from .statistics import statistic
 from .store import MetricName, MetricStore
+
+log = logging.getLogger(__name__)
 
 HISTORY_LENGTH = 200
 
@@ -143,8 +146,11 @@ class Alarms:
             now = self._time()
             for alarm in self.all():
                 if names is None or alarm.name in names:
-                    for moment in _moments(alarm, now):
-                        self._evaluate(alarm, moment)
+                    try:
+                        for moment in _moments(alarm, now):
+                            self._evaluate(alarm, moment)
+                    except Exception:
+                        log.exception("the alarm %s could not be evaluated", alarm.name)
                     alarm.evaluated_at = now
 
     def _evaluate(self, alarm: MetricAlarm, at: float) -> None:
@@ -192,8 +198,10 @@ def query_series(store: MetricStore, queries: list[dict[str, Any]], times: list[
     while pending:
         ready = [q for q in pending if expressions.names(q["Expression"]) <= series.keys()]
         if not ready:
-            unknown = sorted(set().union(*(expressions.names(q["Expression"]) for q in pending)) - series.keys())
-            raise expressions.ExpressionError(f"Undefined variable '{unknown[0]}'")
+            missing = set().union(*(expressions.names(q["Expression"]) for q in pending)) - series.keys()
+            unknown = sorted(missing - {q["Id"] for q in pending})
+            circle = ", ".join(q["Id"] for q in pending)
+            raise expressions.ExpressionError(f"Undefined variable '{unknown[0]}'" if unknown else f"Circular dependency: {circle}")
         for query in ready:
             known = base if "METRICS" in query["Expression"] else series  # METRICS() means the request's metrics, not its expressions
             series[query["Id"]] = expressions.compute(query["Expression"], known, times)

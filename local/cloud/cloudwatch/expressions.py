@@ -2,7 +2,7 @@
 
 Grammar: numbers, ids of other queries, + - * / ^, comparisons, AND OR, parentheses, and the functions IF, FILL, ABS, CEIL, FLOOR,
 MIN, MAX, SUM, AVG, METRICS. A series maps a period's start (epoch seconds) to its value; arithmetic on two series needs both to have
-the point. Division by zero gives no point, as CloudWatch documents.
+the point. Division by zero gives no point, as CloudWatch documents, nor does anything else that is no finite number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def names(expression: str) -> set[str]:
 
 def compute(expression: str, series: Mapping[str, Series], times: Sequence[int]) -> Series:
     """The expression's series over the given period starts."""
-    value = _Parser(_tokens(expression), series, times).parse()
+    try:
+        value = _Parser(_tokens(expression), series, times).parse()
+    except RecursionError:
+        raise ExpressionError("it is nested too deep") from None
     if isinstance(value, list):
         raise ExpressionError(f"'{expression}' gives several time series where one is needed")
     if isinstance(value, float):
@@ -53,11 +56,11 @@ def _tokens(text: str) -> list[str]:
     return found
 
 
-def _zip(left: Value, right: Value, function: Callable[[float, float], float | None]) -> Value:
+def _zip(left: Value, right: Value, function: Callable[[float, float], float]) -> Value:
     if isinstance(left, list) or isinstance(right, list):
         raise ExpressionError("METRICS() can only be an argument of SUM, AVG, MIN and MAX")
     if isinstance(left, float) and isinstance(right, float):
-        result = function(left, right)
+        result = _point(function, left, right)
         return {} if result is None else result
     if isinstance(left, float):
         keys = set() if isinstance(right, float) else set(right)
@@ -65,14 +68,19 @@ def _zip(left: Value, right: Value, function: Callable[[float, float], float | N
         keys = set(left) if isinstance(right, float) else left.keys() & right.keys()
     out: Series = {}
     for key in keys:
-        value = function(left if isinstance(left, float) else left[key], right if isinstance(right, float) else right[key])
+        value = _point(function, left if isinstance(left, float) else left[key], right if isinstance(right, float) else right[key])
         if value is not None:
             out[key] = value
     return out
 
 
-def _divide(a: float, b: float) -> float | None:
-    return None if b == 0 else a / b
+def _point(function: Callable[[float, float], float], a: float, b: float) -> float | None:
+    """What an operator gives, where that is a number: 1 / 0, 10 ^ 1000 and -1 ^ 0.5 are none."""
+    try:
+        value = function(a, b)
+    except ArithmeticError:
+        return None
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 class _Parser:
@@ -126,12 +134,12 @@ class _Parser:
     def _product(self) -> Value:
         value = self._power()
         while sign := self._take("*", "/"):
-            value = _zip(value, self._power(), operator.mul if sign == "*" else _divide)
+            value = _zip(value, self._power(), operator.mul if sign == "*" else operator.truediv)
         return value
 
     def _power(self) -> Value:
         value = self._unary()
-        return _zip(value, self._power(), lambda a, b: float(a**b)) if self._take("^") else value
+        return _zip(value, self._power(), operator.pow) if self._take("^") else value
 
     def _unary(self) -> Value:
         if self._take("-"):

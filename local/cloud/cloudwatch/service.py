@@ -109,10 +109,7 @@ class CloudWatch:
         with self._lock:
             rooms = list(self._rooms.values())
         for room in rooms:
-            try:
-                room.alarms.evaluate()
-            except Exception:
-                log.exception("alarms of %s could not be evaluated", room.account_id)
+            room.alarms.evaluate()
 
     def close(self) -> None:
         """Stops the evaluation."""

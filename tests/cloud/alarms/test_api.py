@@ -193,6 +193,31 @@ def test_an_alarm_that_makes_no_sense_is_refused(cloudwatch: Any, change: dict[s
     assert text in caught.value.response["Error"]["Message"]
 
 
+def test_expressions_that_wait_for_one_another_are_refused(cloud: Any, cloudwatch: Any) -> None:
+    queries = [{"Id": "e1", "Expression": "e2 + 1"}, {"Id": "e2", "Expression": "e1 + 1", "ReturnData": False}]
+    rest = {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}
+    now = cloud.clock.now()
+    for call in (
+        partial(cloudwatch.put_metric_alarm, AlarmName="cycle", Metrics=queries, **rest),
+        partial(cloudwatch.get_metric_data, MetricDataQueries=queries, StartTime=now - timedelta(hours=1), EndTime=now),
+    ):
+        with pytest.raises(ClientError, match="Circular dependency: e1, e2") as caught:
+            call()
+        assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_an_expression_that_gives_no_number_stops_no_other_alarm(cloudwatch: Any) -> None:
+    stat = {"Metric": {"Namespace": "Site", "MetricName": "large"}, "Period": 60, "Stat": "Sum"}
+    queries = [{"Id": "m1", "MetricStat": stat, "ReturnData": False}, {"Id": "e1", "Expression": "m1 ^ 1000"}]
+    rest = {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}
+    cloudwatch.put_metric_data(Namespace="Site", MetricData=[{"MetricName": "large", "Value": 10.0}])
+    cloudwatch.put_metric_alarm(AlarmName="large", Metrics=queries, TreatMissingData="notBreaching", **rest)
+    later = ALARM | {"AlarmName": "large-later", "MetricName": "large", "Threshold": 5.0, "TreatMissingData": "notBreaching"}
+    cloudwatch.put_metric_alarm(**later)
+    until(lambda: state(cloudwatch, "large-later") == "ALARM")
+    assert state(cloudwatch, "large") == "OK"
+
+
 def test_an_alarm_notifies_its_topic_and_the_event_bus(cloud: Any, cloudwatch: Any) -> None:
     session = cloud.session(ACCOUNT, REGION)
     sns, sqs, events = session.client("sns"), session.client("sqs"), session.client("events")

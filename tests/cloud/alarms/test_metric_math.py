@@ -26,6 +26,8 @@ TIMES = [0, 60, 120]
         ("MAX([m1, m2])", {0: 4.0, 60: 4.0, 120: 6.0}),
         ("-m1", {0: -2.0, 60: -4.0, 120: -6.0}),
         ("m1 > 3 AND m2 == 0", {0: 0.0, 60: 1.0}),
+        ("m1 ^ 2000", {}),
+        ("(0 - m1) ^ 0.5", {}),
         ("2 ^ 3 - m1 * 0", {0: 8.0, 60: 8.0, 120: 8.0}),
     ],
 )
@@ -33,7 +35,7 @@ def test_expressions(expression: str, expected: dict[int, float]) -> None:
     assert compute(expression, SERIES, TIMES) == expected
 
 
-@pytest.mark.parametrize("expression", ["m1 +", "(m1", "m1 m2", "ANOMALY_DETECTION_BAND(m1)", "m3", "m1 $ 2"])
+@pytest.mark.parametrize("expression", ["m1 +", "(m1", "m1 m2", "ANOMALY_DETECTION_BAND(m1)", "m3", "m1 $ 2", "(" * 900 + "m1" + ")" * 900])
 def test_what_is_not_understood_is_refused(expression: str) -> None:
     with pytest.raises(ExpressionError):
         compute(expression, SERIES, TIMES)
