@@ -120,7 +120,7 @@ class CloudWatch:
 
     def _run(self) -> None:
         clock = self._cloud.clock
-        with clock.tether(_LATEST) as tether:  # a bake does not end before the alarms that watch it were looked at
+        with clock.tether(_LATEST) as tether:  # clients that wait for a state, or poll one, get no old one
             while not self._stop.is_set():
                 self._wake.clear()
                 self.evaluate()
