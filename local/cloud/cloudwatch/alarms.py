@@ -181,7 +181,7 @@ class Alarms:
             return [values.get(t) for t in times]
         metric = MetricName.of(alarm.given["Namespace"], alarm.given["MetricName"], dimensions(alarm.given))
         wanted = alarm.given.get("Statistic") or alarm.given["ExtendedStatistic"]
-        return [_value(self._store, metric, t, period, wanted) for t in times]
+        return [_value(self._store, metric, t, period, wanted, alarm.given.get("Unit")) for t in times]
 
 
 def query_series(store: MetricStore, queries: list[dict[str, Any]], times: list[int], period: int) -> dict[str, expressions.Series]:
@@ -191,7 +191,7 @@ def query_series(store: MetricStore, queries: list[dict[str, Any]], times: list[
         stat = query.get("MetricStat")
         if stat:
             metric = MetricName.of(stat["Metric"]["Namespace"], stat["Metric"]["MetricName"], dimensions(stat["Metric"]))
-            found = {t: _value(store, metric, t, period, stat["Stat"]) for t in times}
+            found = {t: _value(store, metric, t, period, stat["Stat"], stat.get("Unit")) for t in times}
             series[query["Id"]] = {t: v for t, v in found.items() if v is not None}
     pending = [q for q in queries if "MetricStat" not in q]
     base = dict(series)
@@ -209,8 +209,8 @@ def query_series(store: MetricStore, queries: list[dict[str, Any]], times: list[
     return series
 
 
-def _value(store: MetricStore, metric: MetricName, start: float, period: int, wanted: str) -> float | None:
-    aggregate = store.read(metric, start, start + period)
+def _value(store: MetricStore, metric: MetricName, start: float, period: int, wanted: str, unit: str | None) -> float | None:
+    aggregate = store.read(metric, start, start + period, unit)
     return None if aggregate is None else statistic(aggregate, wanted)
 
 

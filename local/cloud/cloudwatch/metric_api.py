@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -74,7 +75,7 @@ class MetricApi:
             store.put(metric, float(datum["Value"]), at, unit, high_resolution=fine)
 
     def get_metric_statistics(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Data points of one metric, one per period that has data."""
+        """Data points of one metric, one per period and unit that has data: of the one unit that is asked for, or of each."""
         checked("GetMetricStatistics", params)
         plain, extended = params.get("Statistics") or [], params.get("ExtendedStatistics") or []
         if not plain and not extended:
@@ -95,11 +96,12 @@ class MetricApi:
             )
         metric = MetricName.of(params["Namespace"], params["MetricName"], dimensions(params))
         points = []
-        for moment in times:
-            aggregate = self._room.store.read(metric, moment, moment + period)
+        units = [params["Unit"]] if params.get("Unit") else self._room.store.units(metric)
+        for moment, unit in itertools.product(times, units):
+            aggregate = self._room.store.read(metric, moment, moment + period, unit)
             if aggregate is None:
                 continue
-            point: dict[str, Any] = {"Timestamp": datetime.fromtimestamp(moment, UTC), "Unit": self._room.store.unit(metric)}
+            point: dict[str, Any] = {"Timestamp": datetime.fromtimestamp(moment, UTC), "Unit": unit}
             point |= {name: statistic(aggregate, name) for name in plain}
             if extended:
                 values = {name: statistic(aggregate, name) for name in extended}

@@ -35,7 +35,8 @@ class MetricName:
 
 @dataclass
 class _Series:
-    unit: str = "None"
+    """What was measured of one metric in one unit."""
+
     minutes: dict[int, Aggregate] = field(default_factory=dict)
     seconds: dict[int, Aggregate] = field(default_factory=dict)
     order: deque[int] = field(default_factory=deque)
@@ -46,7 +47,7 @@ class MetricStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._series: dict[MetricName, _Series] = {}
+        self._series: dict[MetricName, dict[str, _Series]] = {}
 
     def put(
         self, metric: MetricName, value: float, timestamp: float, unit: str = "None", *, count: float = 1.0, high_resolution: bool = False
@@ -71,19 +72,16 @@ class MetricStore:
         with self._lock:
             self._bucket(metric, timestamp, unit, high_resolution).add_set(count, total, minimum, maximum)
 
-    def read(self, metric: MetricName, start: float, end: float) -> Aggregate | None:
-        """All observations with start <= time < end, or None. Start and end are multiples of the resolution."""
+    def read(self, metric: MetricName, start: float, end: float, unit: str | None = None) -> Aggregate | None:
+        """All observations with start <= time < end, or None; those of one unit alone where it is given: nothing is converted. Start and
+        end are multiples of the resolution."""
         with self._lock:
-            series = self._series.get(metric)
-            if series is None:
-                return None
-            return merged(self._parts(series, start, end))
+            return merged(part for one in self._of(metric, unit) for part in self._parts(one, start, end))
 
-    def unit(self, metric: MetricName) -> str:
-        """The unit that the metric was last put with."""
+    def units(self, metric: MetricName) -> list[str]:
+        """The units that the metric was put with."""
         with self._lock:
-            series = self._series.get(metric)
-            return series.unit if series else "None"
+            return list(self._series.get(metric, ()))
 
     def metrics(self) -> list[MetricName]:
         """All metrics that have data, in order of their first arrival."""
@@ -91,10 +89,7 @@ class MetricStore:
             return list(self._series)
 
     def _bucket(self, metric: MetricName, timestamp: float, unit: str, high_resolution: bool) -> Aggregate:
-        series = self._series.get(metric)
-        if series is None:
-            series = self._series[metric] = _Series()
-        series.unit = unit
+        series = self._series.setdefault(metric, {}).setdefault(unit, _Series())
         if high_resolution:
             while len(series.seconds) > SECONDS_KEPT:
                 del series.seconds[next(iter(series.seconds))]
@@ -107,6 +102,10 @@ class MetricStore:
             while series.order and series.order[0] < start - RETENTION_SECONDS:
                 series.minutes.pop(series.order.popleft(), None)
         return bucket
+
+    def _of(self, metric: MetricName, unit: str | None) -> list[_Series]:
+        units = self._series.get(metric, {})
+        return [series for name, series in units.items() if unit in (None, name)]
 
     @staticmethod
     def _parts(series: _Series, start: float, end: float) -> Iterator[Aggregate]:

@@ -218,6 +218,27 @@ def test_an_expression_that_gives_no_number_stops_no_other_alarm(cloudwatch: Any
     assert state(cloudwatch, "large") == "OK"
 
 
+def test_a_unit_that_is_given_is_the_only_one_that_counts(cloud: Any, cloudwatch: Any) -> None:
+    now = cloud.clock.now()
+    data = [{"MetricName": "took", "Value": v, "Unit": u, "Timestamp": now} for v, u in ((9000.0, "Microseconds"), (2.0, "Milliseconds"))]
+    cloudwatch.put_metric_data(Namespace="Site", MetricData=data)
+    units = ("Seconds", "Milliseconds", "Microseconds")
+    for unit in units:
+        changes = {"AlarmName": unit, "MetricName": "took", "Unit": unit, "Threshold": 1.5, "TreatMissingData": "notBreaching"}
+        cloudwatch.put_metric_alarm(**(ALARM | changes))
+    states = {"Seconds": "OK", "Milliseconds": "ALARM", "Microseconds": "ALARM"}
+    until(lambda: {unit: state(cloudwatch, unit) for unit in units} == states)
+
+    span = {"StartTime": now - timedelta(minutes=5), "EndTime": now + timedelta(minutes=5)}
+    asked = partial(cloudwatch.get_metric_statistics, Namespace="Site", MetricName="took", Period=3600, Statistics=["Sum"], **span)
+    assert [(p["Sum"], p["Unit"]) for p in asked(Unit="Milliseconds")["Datapoints"]] == [(2.0, "Milliseconds")]
+    assert asked(Unit="Seconds")["Datapoints"] == []
+    assert sorted(p["Unit"] for p in asked()["Datapoints"]) == ["Microseconds", "Milliseconds"]
+    stat = {"Metric": {"Namespace": "Site", "MetricName": "took"}, "Period": 60, "Stat": "Sum", "Unit": "Milliseconds"}
+    results = cloudwatch.get_metric_data(MetricDataQueries=[{"Id": "m1", "MetricStat": stat}], **span)["MetricDataResults"]
+    assert results[0]["Values"] == [2.0]
+
+
 def test_an_alarm_notifies_its_topic_and_the_event_bus(cloud: Any, cloudwatch: Any) -> None:
     session = cloud.session(ACCOUNT, REGION)
     sns, sqs, events = session.client("sns"), session.client("sqs"), session.client("events")
