@@ -85,6 +85,7 @@ def evidence_facts(outputs: EnvironmentOutputs, entry: Entry, number: int | None
         "judged": facts["judged"],
         "serving_spec_sha256": facts["plan"]["spec_digest"],
         "deployment": facts["plan"]["deployment"],
+        "alarms_ringing_before": [name for name in outputs.endpoint.alarm_names if name not in facts["plan"]["rollback_alarms"]],
         "seen": facts["seen"],
         "began": facts["plan"]["began"],
         "ended": facts["ending"]["at"],

@@ -31,6 +31,7 @@ class Watch:
         aws: Aws,
         outputs: EnvironmentOutputs,
         names: ReleaseNames,
+        alarms: Sequence[str],
         probes: Sequence[dict[str, str]],
         since: float,
         heartbeat: Callable[[], None],
@@ -39,6 +40,7 @@ class Watch:
         self._heartbeat = heartbeat
         self._outputs = outputs
         self._names = names
+        self._alarms = alarms
         self._probes = probes
         self._since = since
         self._probed_until: float | None = None
@@ -68,7 +70,7 @@ class Watch:
 
     def _alarms_against(self) -> dict[str, str]:
         """What is wrong with the alarms that guard the rollout, by name."""
-        names = (*self._outputs.endpoint.alarm_names, *self._names.alarms)
+        names = self._alarms
         found = self._aws.alarms(names)
         ringing = {name: str(alarm.get("StateReason") or "in ALARM") for name, alarm in found.items() if alarm["StateValue"] == "ALARM"}
         return ringing | {name: _GONE for name in names if name not in found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -13,6 +14,9 @@ from pipelines.promotion.decisions import EndpointView, Progress
 from pipelines.promotion.names import ReleaseNames, release_names
 
 Operation = Literal["release", "redeploy", "restore", "rollback"]
+
+BACK = frozenset({"restore", "rollback"})
+"""Operations that bring back what served before, and are needed most while the endpoint's own alarms ring."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All requests of one release, as they will be sent. `former` is the endpoint config that was live when it was made."""
+    """All requests of one release, as they will be sent. `former` is the endpoint config that was live when it was made; `rollback_alarms`
+    guard the deployment."""
 
     target: str
     former: str
@@ -81,16 +86,21 @@ class Plan:
         return asdict(self)
 
 
-def make(outputs: EnvironmentOutputs, job: Job, candidate: Candidate, view: EndpointView, *, take: int, now: float) -> Plan:
+def make(
+    outputs: EnvironmentOutputs, job: Job, candidate: Candidate, view: EndpointView, *, ringing: Collection[str], take: int, now: float
+) -> Plan:
     """Render everything.
 
     A release keeps the number of instances that autoscaling has arrived at: it is rendered into the config and retained by the service, in
     case it changes in between. A redeploy applies the spec's number.
+
+    Args:
+        ringing: the endpoint's alarms that are in ALARM already: listed, they would undo the deployment for what it came to mend.
     """
     names = names_of(outputs, job.promotion, take)
     redeploy = job.operation == "redeploy"
     count = outputs.serving.instance_count if redeploy else (view.desired_count or outputs.serving.instance_count)
-    rollback_alarms = [*names.alarms, *outputs.endpoint.alarm_names]
+    rollback_alarms = [*names.alarms, *(name for name in outputs.endpoint.alarm_names if name not in ringing)]
     return Plan(
         target=names.endpoint_config,
         former=view.config,

@@ -119,12 +119,24 @@ def refuse_bad_alarms(aws: Aws, outputs: EnvironmentOutputs) -> None:
         _refuse_bad(name, found.get(name))
 
 
-def check_alarms(aws: Aws, outputs: EnvironmentOutputs, pause: Callable[[], None], heartbeat: Callable[[], None]) -> None:
-    """The endpoint's own alarms must exist and be OK first: one in ALARM would undo the release, a missing one protects nobody."""
+def check_alarms(
+    aws: Aws, outputs: EnvironmentOutputs, *, may_ring: bool, pause: Callable[[], None], heartbeat: Callable[[], None]
+) -> list[str]:
+    """The endpoint's own alarms must exist and be OK first: one in ALARM would undo the release, a missing one protects nobody.
+
+    Args:
+        may_ring: of an operation that brings back what served before, which is asked for because they ring. Those are returned, and can't
+            guard it.
+    """
     names = outputs.endpoint.alarm_names
     if not names:
         raise PreflightError("the environment names no alarms of the endpoint", where=outputs.endpoint.name, remedy="Run `pulumi up`.")
-    await_ok(aws, names, pause, heartbeat)
+    found = aws.alarms(names) if may_ring else {}
+    ringing = [name for name in names if found.get(name, {}).get("StateValue") == "ALARM"]
+    for name in ringing:
+        _refuse_bad(name, {**found[name], "StateValue": "OK"})
+    await_ok(aws, [name for name in names if name not in ringing], pause, heartbeat)
+    return ringing
 
 
 def await_ok(aws: Aws, names: Iterable[str], pause: Callable[[], None], heartbeat: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from pipelines.promotion.decisions import ASK_AGAIN_SECONDS, EndpointView, Step,
 from pipelines.promotion.health import Watch
 from pipelines.promotion.journal import Entry, Journal
 from pipelines.promotion.pace import Pace, Patience
-from pipelines.promotion.plan import Job, Plan
+from pipelines.promotion.plan import BACK, Job, Plan
 from pipelines.promotion.seam import Aws, code, in_progress, passing, text, was_asked_once
 
 _SETTLING_SECONDS = 900
@@ -56,13 +56,14 @@ class Rollout:
         cleared = False
         if not entry.facts.get("plan"):
             view = self._look()
-            self._clear(view)
+            ringing = self._clear(view)
             cleared = True
-            made = plan.make(self._outputs, job, self._candidate, view, take=entry.facts.get("take", 0), now=self._aws.now)
+            take = entry.facts.get("take", 0)
+            made = plan.make(self._outputs, job, self._candidate, view, ringing=ringing, take=take, now=self._aws.now)
             self._journal.record(entry, **vars(job), plan=made.stored())
         settled = Plan(**entry.facts["plan"])
         names = plan.names_of(self._outputs, job.promotion, entry.facts.get("take", 0))
-        watch = Watch(self._aws, self._outputs, names, entry.facts["probes"], settled.began, self._heartbeat)
+        watch = Watch(self._aws, self._outputs, names, settled.rollback_alarms, entry.facts["probes"], settled.began, self._heartbeat)
         watch.reasons, watch.vetoed = list(entry.facts.get("reasons", [])), bool(entry.facts.get("vetoed"))
         pace = Pace(self._aws)
         restless: Patience | None = None
@@ -145,10 +146,11 @@ class Rollout:
                 case Step.UNKNOWN:
                     raise self._unknown(view)
 
-    def _clear(self, view: EndpointView) -> None:
-        """Preflight, and what it found goes into the journal for the evidence."""
+    def _clear(self, view: EndpointView) -> list[str]:
+        """Preflight, and what it found goes into the journal for the evidence; returns the endpoint's alarms that ring."""
         candidate = self._candidate
-        resources.check_alarms(self._aws, self._outputs, Pace(self._aws).pause, self._heartbeat)
+        may_ring, pause = self._job.operation in BACK, Pace(self._aws).pause
+        ringing = resources.check_alarms(self._aws, self._outputs, may_ring=may_ring, pause=pause, heartbeat=self._heartbeat)
         resources.check_variant(self._aws, self._outputs, view)
         cleared = preflight.run(self._aws, self._outputs, candidate, view, self._heartbeat)
         self._journal.record(
@@ -159,6 +161,7 @@ class Rollout:
             candidate={"image": candidate.image, "model_data_url": candidate.model_data_url, "metadata": candidate.metadata},
             **vars(self._job),
         )
+        return ringing
 
     def _ask(self, settled: Plan) -> bool:
         """Ask for the update. False: whether it was heard, the next looks tell.

@@ -115,6 +115,59 @@ def test_restore_after_the_endpoint_came_back_on_bootstrap() -> None:
     assert_converged(world, restored, former=released.endpoint_config)
 
 
+def ring(world: World, number: int) -> str:
+    name = world.outputs.endpoint.alarm_names[number]
+    world.alarm_table[name]["StateValue"] = "ALARM"
+    return name
+
+
+@pytest.mark.parametrize("operation", ["rollback", "restore"])
+def test_what_brings_back_a_release_goes_through_while_the_endpoints_alarm_rings(operation: str) -> None:
+    world, order = prepared(operation, False)
+    ringing = ring(world, 0)
+    outcome = run(world, order)
+    assert outcome.ending == "released"
+    watched = [alarm["AlarmName"] for alarm in (world.last_deployment or {})["AutoRollbackConfiguration"]["Alarms"]]
+    other = world.outputs.endpoint.alarm_names[1]
+    assert sorted(watched) == sorted([other, *(f"{outcome.endpoint_config}-{kind}" for kind in ("errors", "latency", "veto"))])
+    (story,) = [story for story in ledger(world, "promotions/") if story["promotion"] == outcome.promotion]
+    assert story["alarms_ringing_before"] == [ringing]
+    assert_converged(world, outcome, former="")
+
+
+def test_an_alarm_that_begins_to_ring_while_a_rollback_bakes_undoes_it_all_the_same() -> None:
+    world, order = prepared("rollback", False)
+    former = world.live
+    ring(world, 0)
+    world.alarm_trips = world.outputs.endpoint.alarm_names[1]
+    outcome = run(world, order)
+    assert outcome.ending == "rolled-back"
+    assert_converged(world, outcome, former)
+
+
+@pytest.mark.parametrize("operation", ["release", "redeploy"])
+def test_what_brings_something_new_is_refused_while_the_endpoints_alarm_rings(operation: str) -> None:
+    world, order = prepared(operation, False)
+    before = len(world.updates)
+    name = ring(world, 1)
+    with pytest.raises(PreflightError, match="it is in ALARM") as raised:
+        run(world, order)
+    assert raised.value.where == f"alarm {name}"
+    assert len(world.updates) == before
+
+
+@pytest.mark.parametrize("operation", ["rollback", "restore"])
+def test_an_alarm_that_is_missing_or_can_do_nothing_stops_every_operation(operation: str) -> None:
+    world, order = prepared(operation, False)
+    ring(world, 0)
+    world.alarm_table[ring(world, 1)]["ActionsEnabled"] = False
+    with pytest.raises(PreflightError, match="its actions are disabled"):
+        run(world, order)
+    del world.alarm_table[world.outputs.endpoint.alarm_names[1]]
+    with pytest.raises(PreflightError, match="the alarm does not exist"):
+        run(world, order)
+
+
 def test_a_finished_promotion_answers_with_its_outcome_and_does_nothing() -> None:
     world = World()
     arn = world.add_package(1)
