@@ -39,7 +39,8 @@ def invoke(
     at = promotions.place(environment)
     answer = at.aws.invoke(at.outputs.endpoint.name, body=body, content_type=content_type or guessed)
     if not answer["ok"]:
-        raise LockstepError(f"the endpoint answered {answer['status']}: {answer['body']}", where=at.outputs.endpoint.name)
+        said = f"the endpoint answered {answer['status']}" if answer["status"] else "the service gave no answer of the endpoint"
+        raise LockstepError(f"{said}: {answer['body']}", where=at.outputs.endpoint.name)
     if json_:
         emit({"endpoint": at.outputs.endpoint.name, "status": answer["status"], "body": answer["body"]})
     else:

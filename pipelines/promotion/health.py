@@ -16,10 +16,11 @@ from pipelines.promotion import render
 from pipelines.promotion.decisions import EndpointView, verdict_due
 from pipelines.promotion.names import ReleaseNames
 from pipelines.promotion.pace import Patience
-from pipelines.promotion.seam import Aws
+from pipelines.promotion.seam import Answer, Aws
 
 _TRAFFIC_STAGES = frozenset({"ActivatingTraffic", "Baking"})
 _PROBES_A_LOOK = 10
+_UNANSWERED_SECONDS = 180
 _GONE = "it was deleted while the release needed it"
 
 
@@ -105,9 +106,11 @@ class Watch:
         self._probed_until = now
         for _ in range(due):
             request = self._probes[self.sent % len(self._probes)]
-            self.sent += 1
             answer = self._aws.invoke(self._outputs.endpoint.name, body=request["body"], content_type=request["content_type"])
             self._heartbeat()
+            if answer["status"] is None:
+                return  # says nothing about green: asked again at the next look, and what stays unasked is missed in the count
+            self.sent += 1
             if not answer["ok"]:
                 self.failed += 1
                 self._veto(f"a golden request failed with {answer['status']}: {answer['body'][:200]}", key="a golden request failed")
@@ -126,13 +129,19 @@ class Watch:
     def faults_after(self, pause: Callable[[], None]) -> list[str]:
         """What is wrong once green has all the traffic: a veto that came too late for the service to heed it, alarms that ring or are
         gone, golden requests that fail or are not answered as at the evaluation, or too few requests in all. Metrics may be late, so the
-        count is given three minutes."""
+        count is given three minutes; so is a service that throttles requests or fails before it asks the model."""
         if self.vetoed:
             return ["the service did not heed the veto in time"]
         faults = [f"alarm {name}: {fault}" for name, fault in self._alarms_against().items()]
+        unanswered = Patience(self._aws, _UNANSWERED_SECONDS)
         for number, request in enumerate(self._probes):
             self.sent += 1
-            answer = self._aws.invoke(self._outputs.endpoint.name, body=request["body"], content_type=request["content_type"])
+            answer = self._answer(request, unanswered, pause)
+            if answer["status"] is None:
+                faults.append(
+                    f"golden request {number} got no answer, so nobody can tell what the new fleet answers: {answer['body'][:200]}"
+                )
+                return faults
             if not answer["ok"]:
                 self.failed += 1
                 faults.append(f"golden request {number} failed with {answer['status']}: {answer['body'][:200]}")
@@ -153,6 +162,15 @@ class Watch:
         if not self.has_enough():
             faults.append(f"the new fleet answered {self.green_invocations:.0f} requests, too few for a judgement")
         return faults
+
+    def _answer(self, request: dict[str, str], patience: Patience, pause: Callable[[], None]) -> Answer:
+        """The answer to a golden request, asked for again while the service throttles or fails, until patience is spent."""
+        while True:
+            answer = self._aws.invoke(self._outputs.endpoint.name, body=request["body"], content_type=request["content_type"])
+            if answer["status"] is not None or patience.spent():
+                return answer
+            pause()
+            self._heartbeat()
 
 
 def same_answer(given: str, expected: str) -> bool:

@@ -202,7 +202,8 @@ class Aws:
         return self._names("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", prefix)
 
     def invoke(self, endpoint: str, *, body: str, content_type: str) -> Answer:
-        """One request to the endpoint: {"ok", "status", "body"}. Asked again only if no answer came; what never answers has no status."""
+        """One request to the endpoint: {"ok", "status", "body"}. A lost answer is asked for again. What the model was not asked, or did not
+        get to answer, has no status: no answer came, or the service in front of it throttled the request or failed itself."""
         client = self._client("sagemaker-runtime", _ONCE)
         lost = ""
         for _ in range(_ASKED_AT_MOST):
@@ -210,8 +211,10 @@ class Aws:
                 answer = client.invoke_endpoint(EndpointName=endpoint, Body=body.encode(), ContentType=content_type)
                 return {"ok": True, "status": 200, "body": answer["Body"].read().decode(errors="replace")}
             except ClientError as error:
-                status = error.response.get("OriginalStatusCode") or error.response["ResponseMetadata"].get("HTTPStatusCode")
-                return {"ok": False, "status": status, "body": f"{code(error)}: {text(error)}"}
+                status = error.response.get("OriginalStatusCode")
+                if not status and not passing(error):
+                    status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+                return {"ok": False, "status": status or None, "body": f"{code(error)}: {text(error)}"}
             except BotoCoreError as error:
                 if not passing(error):
                     raise
