@@ -28,7 +28,7 @@ def check(stack: Stack, others: Mapping[str, Stack]) -> None:
         ConfigError: all faults of this stack file at once, or a Same value that differs.
     """
     everyone = {**others, stack.name: stack}
-    if found := [*_neighbours(stack, everyone), *_isolation(stack, everyone)]:
+    if found := [*_neighbours(stack, everyone), *_circle(stack, everyone), *_isolation(stack, everyone)]:
         raise problems(stack.label, found)
     check_same(everyone, seen_from=stack.name)
 
@@ -91,6 +91,16 @@ def _neighbours(stack: Stack, everyone: Mapping[str, Stack]) -> Iterator[Fault]:
                     f"{name} is in {region}, expected {stack.config.region}: jobs reach AWS through endpoints of their own region alone, "
                     f"so a candidate can't be read from another",
                 )
+
+
+def _circle(stack: Stack, everyone: Mapping[str, Stack]) -> Iterator[Fault]:
+    """A chain has a start, where models are trained, and an end: evidence that goes round proves nothing."""
+    way, name = [stack.name], stack.config.chain.to
+    while name is not None and name in everyone and name not in way:
+        way.append(name)
+        name = everyone[name].config.chain.to
+    if name == stack.name and len(way) > 1:
+        yield "chain.to", f"{' -> '.join([*way, name])} is a circle, expected a chain with a start (from: null) and an end (to: null)"
 
 
 def _isolation(stack: Stack, everyone: Mapping[str, Stack]) -> Iterator[Fault]:

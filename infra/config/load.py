@@ -14,9 +14,10 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from infra.config.fields import EnvironmentName
 from infra.config.model import EnvironmentConfig
 from infra.config.rules import Fault, faults
 from infra.errors import ConfigError, UsageError
@@ -67,7 +68,7 @@ def load_stack(folder: Path, name: str) -> Stack:
 
     Raises:
         UsageError: there is no such environment.
-        ConfigError: the file is wrong.
+        ConfigError: the file is wrong, or its name is.
     """
     file = stack_file(folder, name)
     if not file.is_file():
@@ -79,6 +80,7 @@ def load_stack(folder: Path, name: str) -> Stack:
             remedy=(f"Did you mean {near[0]!r}? " if near else "")
             + (f"Known environments: {', '.join(known)}." if known else f"The folder {folder.name} holds no stack file."),
         )
+    _check_name(name, file)
     return Stack(name, file, parse(_read(file), name=name, file=file))
 
 
@@ -124,6 +126,18 @@ def problems(label: str, found: list[Fault]) -> ConfigError:
         return ConfigError(text, where=f"{label}, {CONFIG_KEY}.{path}" if path else f"{label}, {CONFIG_KEY}", remedy=remedy)
     lines = "".join(f"\n  - {path}: {text}" if path else f"\n  - {text}" for path, text in found)
     return ConfigError(f"{len(found)} values are wrong{lines}", where=f"{label}, {CONFIG_KEY}", remedy=remedy)
+
+
+def _check_name(name: str, file: Path) -> None:
+    """A name that chains could not say, or that would make physical names too long, belongs to no environment."""
+    try:
+        TypeAdapter(EnvironmentName).validate_python(name)
+    except ValidationError:
+        raise ConfigError(
+            f"found an environment called {name!r}, expected up to 16 lower-case letters and digits, a letter first",
+            where=f"{file.parent.name}/{file.name}",
+            remedy="Rename the file: what stands between `Pulumi.` and `.yaml` is the name of the stack.",
+        ) from None
 
 
 def _read(file: Path) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,25 @@ def test_files_of_other_editors_are_read(project: Path, change: Callable[[bytes]
     expected = load_stack(project / "stacks", "dev").config
     file.write_bytes(change(file.read_bytes()))
     assert load_stack(project / "stacks", "dev").config == expected
+
+
+@pytest.mark.parametrize("name", ["QA_East", "qa-east", "q" * 17, "9lives", "qa.east"])
+def test_the_name_of_a_stack_is_one_that_a_chain_can_say(project: Path, name: str) -> None:
+    folder = project / "stacks"
+    shutil.copy(folder / "Pulumi.dev.yaml", folder / f"Pulumi.{name}.yaml")
+    for read in (lambda: load_stack(folder, name), lambda: load_all(folder)):
+        with pytest.raises(ConfigError, match="up to 16 lower-case letters and digits") as caught:
+            read()
+        assert caught.value.where == f"stacks/Pulumi.{name}.yaml"
+
+
+def test_a_chain_that_ends_where_it_starts_is_refused(project: Path) -> None:
+    edit(project, "dev", put("chain.from", "prod"))
+    edit(project, "prod", put("chain.to", "dev"))
+    for stack, way in (("dev", "dev -> staging -> prod -> dev"), ("prod", "prod -> dev -> staging -> prod")):
+        error = refused(project, stack)
+        assert error.where == f"stacks/Pulumi.{stack}.yaml, lockstep:environment.chain.to"
+        assert f"{way} is a circle" in error.message
 
 
 def test_a_folder_is_no_stack_file(project: Path) -> None:
