@@ -44,9 +44,7 @@ def physical_name(*parts: str, limit: int) -> str:
 
 
 def partition_of(region: str) -> str:
-    """The partition that a region belongs to, the second part of each ARN in it."""
-    if region.startswith("cn-"):
-        return "aws-cn"
+    """The partition that a region belongs to, the second part of each ARN in it. `infra.config` lets in no others than these two."""
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
@@ -109,8 +107,7 @@ class Names:
         return self.arn("ecr", f"repository/{self.repository(purpose)}")
 
     def repository_uri(self, purpose: RepositoryPurpose) -> str:
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"{self.account_id}.dkr.ecr.{self.region}.{suffix}/{self.repository(purpose)}"
+        return f"{self.account_id}.dkr.ecr.{self.region}.amazonaws.com/{self.repository(purpose)}"
 
     @property
     def model_package_group(self) -> str:

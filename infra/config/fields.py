@@ -33,7 +33,7 @@ AccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$", description="An AWS acc
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", description="An AWS region, such as us-east-1.")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", description="An availability zone, such as us-east-1a.")]
 Cidr = Annotated[str, AfterValidator(_network), Field(description="An IPv4 range, such as 10.10.0.0/16.")]
-RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", description="The ARN of an IAM role.")]
+RoleArn = Annotated[str, Field(pattern=r"^arn:aws(-us-gov)?:iam::[0-9]{12}:role/.+$", description="The ARN of an IAM role.")]
 EnvironmentName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$", description="The name of a stack: up to 16 lower-case letters and digits.")
 ]
@@ -53,7 +53,7 @@ InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$", desc
 ImageByDigest = Annotated[
     str,
     Field(
-        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
+        pattern=r"^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
         description="An image in ECR by digest: <account>.dkr.ecr.<region>.amazonaws.com/<name>@sha256:<64 hex digits>.",
     ),
 ]

@@ -14,6 +14,7 @@ from infra.config.model import AlarmThresholds, EnvironmentConfig
 from infra.config.regions import partitions
 
 Fault = tuple[str, str]
+_PARTITIONS = ("aws", "aws-us-gov")
 _NARROWEST_VPC = 28
 # Each of the eight interface endpoints has an address in every subnet, and AWS keeps five: a /28 has three left for jobs and fleets, a /27
 # nineteen, and two fleets of a rollout with the jobs beside them need more.
@@ -43,9 +44,18 @@ def faults(config: EnvironmentConfig) -> list[Fault]:
 
 def _region(config: EnvironmentConfig) -> Iterator[Fault]:
     known = partitions()
-    if config.region not in known:
+    partition = known.get(config.region)
+    if partition is None:
         near = get_close_matches(config.region, known, n=1)
         yield "region", f"found {config.region}, expected a region that AWS has" + (f"; did you mean {near[0]!r}?" if near else "")
+    elif partition not in _PARTITIONS:
+        yield (
+            "region",
+            f"found {config.region} of partition {partition}, expected one of {' or '.join(_PARTITIONS)}: "
+            f"services, principals and endpoints have other names there",
+        )
+    elif config.assume_role_arn is not None and (other := config.assume_role_arn.split(":")[1]) != partition:
+        yield "assumeRoleArn", f"found a role of partition {other}, expected one of {config.region}'s, {partition}"
 
 
 def _account(config: EnvironmentConfig) -> Iterator[Fault]:

@@ -13,7 +13,9 @@ import yaml
 from infra.components.network import INTERFACE_SERVICES
 from infra.config import CONFIG_KEY, EnvironmentConfig, Stack, check, check_same, load_all, load_stack, stack_names
 from infra.config.marks import Same, Varies
+from infra.config.regions import partitions
 from infra.errors import ConfigError, UsageError
+from infra.naming import partition_of
 from tests.infra.rendering import STACKS
 
 Edit = Callable[[dict[str, Any]], object]
@@ -141,6 +143,9 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
         (put("network.cidr", "172.17.0.0/16"), None, "expected a range outside 172.17.0.0/16, which SageMaker's machines use"),
         (put("assumeRoleArn", "arn:aws:iam::222222222222:role/deploy"), ".assumeRoleArn", "found a role of account 222222222222"),
         (put("region", "us-eest-1"), None, "region: found us-eest-1, expected a region that AWS has; did you mean 'us-"),
+        (put("region", "cn-north-1"), None, "found cn-north-1 of partition aws-cn, expected one of aws or aws-us-gov"),
+        (put("region", "us-iso-east-1"), None, "found us-iso-east-1 of partition aws-iso, expected one of aws or aws-us-gov"),
+        (put("assumeRoleArn", "arn:aws-us-gov:iam::111111111111:role/deploy"), ".assumeRoleArn", "expected one of us-east-1's, aws"),
         (put("alarms.endpoint.evaluationPeriods", 60), None, None),
         (
             lambda config: config["alarms"]["endpoint"].update(evaluationPeriods=60, periodSeconds=1800),
@@ -325,6 +330,11 @@ def test_a_folder_is_no_stack_file(project: Path) -> None:
     assert stack_names(project / "stacks") == ("dev", "prod", "staging")
     with pytest.raises(UsageError, match="there is no environment 'qa'"):
         load_stack(project / "stacks", "qa")
+
+
+def test_partitions_of_arns_are_those_of_the_regions_that_are_let_in() -> None:
+    let_in = {region: partition for region, partition in partitions().items() if partition in ("aws", "aws-us-gov")}
+    assert {region: partition_of(region) for region in let_in} == let_in
 
 
 def test_neighbours_are_in_one_region(project: Path) -> None:

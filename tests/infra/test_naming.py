@@ -69,7 +69,7 @@ def test_names_come_from_the_stack_file(stacks: dict[str, Stack]) -> None:
 
 
 def test_other_partitions() -> None:
-    assert [partition_of(region) for region in ("eu-west-1", "cn-north-1", "us-gov-west-1")] == ["aws", "aws-cn", "aws-us-gov"]
-    names = Names(environment="dev", account_id="123456789012", region="cn-north-1", workload="w")
-    assert names.role_arn("jobs").startswith("arn:aws-cn:iam::")
-    assert names.repository_uri("toolkit").startswith("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/")
+    assert [partition_of(region) for region in ("eu-west-1", "us-gov-west-1")] == ["aws", "aws-us-gov"]
+    names = Names(environment="dev", account_id="123456789012", region="us-gov-west-1", workload="w")
+    assert names.role_arn("jobs").startswith("arn:aws-us-gov:iam::")
+    assert names.repository_uri("toolkit").startswith("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/")
