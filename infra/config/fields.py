@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 from typing import Annotated
 
@@ -26,6 +27,12 @@ def _network(value: str) -> str:
 def _log_days(value: int) -> int:
     if value not in LOG_DAYS:
         raise ValueError(f"one of the periods that CloudWatch Logs offers: {', '.join(map(str, LOG_DAYS))} days")
+    return value
+
+
+def _feature_name(value: str) -> str:
+    if len(value) > 64 or not re.fullmatch(FEATURE_NAME, value):
+        raise ValueError("a feature's name: up to 64 letters, digits, hyphens and underscores, a letter or digit at both ends")
     return value
 
 
@@ -61,6 +68,9 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 # Infinity and NaN are numbers to YAML: a limit of either is none.
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+# The pattern of CreateFeatureGroup, whose names have up to 64 characters.
+FEATURE_NAME = r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}"
+FeatureName = Annotated[str, AfterValidator(_feature_name)]
 ContentType = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9])*/[A-Za-z0-9](-*[A-Za-z0-9.])*$", max_length=256, description="A content type: text/csv."),

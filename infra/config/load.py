@@ -196,7 +196,9 @@ def _told(errors: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _explain(error: ErrorDetails) -> tuple[str, str]:
-    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "constrained-"))))
+    location = tuple(
+        part for part in error["loc"] if not (isinstance(part, str) and part.startswith(("function-", "constrained-", "[key]")))
+    )
     path = ".".join(str(part) for part in location)
     kind, found, context = error["type"], _shown(error.get("input")), error.get("ctx", {})
     if kind == "extra_forbidden":

@@ -17,6 +17,7 @@ from infra.config.fields import (
     Days,
     Email,
     EnvironmentName,
+    FeatureName,
     Finite,
     Fraction,
     Group,
@@ -163,7 +164,7 @@ class Features(Group):
     group: Annotated[Slug, SAME]
     record_identifier: Annotated[str, SAME]
     event_time: Annotated[str, SAME]
-    definitions: Annotated[dict[str, Literal["String", "Integral", "Fractional"]], SAME, Field(min_length=2, max_length=2500)]
+    definitions: Annotated[dict[FeatureName, Literal["String", "Integral", "Fractional"]], SAME, Field(min_length=2, max_length=2500)]
 
 
 class Retention(Group):

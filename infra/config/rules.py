@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
@@ -14,6 +15,8 @@ from infra.config.model import AlarmThresholds, EnvironmentConfig
 from infra.config.regions import partitions
 
 Fault = tuple[str, str]
+# The families t2, t3, t4g: their CPU credits make load no measure of need.
+_BURSTABLE = re.compile(r"ml\.t[0-9]")
 _PARTITIONS = ("aws", "aws-us-gov")
 _NARROWEST_VPC = 28
 # Each of the eight interface endpoints has an address in every subnet, and AWS keeps five: a /28 has three left for jobs and fleets, a /27
@@ -103,6 +106,11 @@ def _serving(config: EnvironmentConfig) -> Iterator[Fault]:
         yield (
             "serving.instanceCount",
             f"found {count}, expected a number within serving.autoscaling, {scaling.minimum} to {scaling.maximum}",
+        )
+    if _BURSTABLE.match(kind := config.serving.instance_type):
+        yield (
+            "serving.instanceType",
+            f"found {kind}, expected a type that is not burstable: Application Auto Scaling takes no endpoint variant of such instances",
         )
     registry = config.serving.bootstrap_image.split(".dkr.ecr.")[1].split(".")[0]
     if registry != config.region:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 
 from infra.components.network import INTERFACE_SERVICES
 from infra.config import CONFIG_KEY, EnvironmentConfig, Stack, check, check_same, load_all, load_stack, stack_names
+from infra.config.fields import FEATURE_NAME
 from infra.config.marks import Same, Varies
 from infra.config.regions import partitions
 from infra.errors import ConfigError, UsageError
@@ -117,6 +119,9 @@ def test_every_value_is_marked_once() -> None:
         (put("network", 5), ".network", "expected"),
         (put("retention.logs", 8), ".retention.logs", "expected one of the periods that CloudWatch Logs offers: 1, 3, 5"),
         (put("features.definitions.pirat", "Number"), ".features.definitions.pirat", "one of 'String', 'Integral' or 'Fractional'"),
+        (put("features.definitions._pirat", "Integral"), ".features.definitions._pirat", "a feature's name: up to 64 letters, digits"),
+        (put("features.definitions.pi rat", "Integral"), ".features.definitions.pi rat", "a feature's name"),
+        (put("features.definitions." + "p" * 65, "Integral"), ".features.definitions." + "p" * 65, "up to 64 letters"),
         (put("alarms.endpoint.errorRate", 1), ".alarms.endpoint.errorRate", "less than 1"),
         (put("alarms.release.periodSeconds", 90), ".alarms.release.periodSeconds", "a multiple of 60"),
         (put("contacts.operations", "nobody"), ".contacts.operations", "expected an e-mail address"),
@@ -173,6 +178,8 @@ def test_a_wrong_value_is_named(project: Path, change: Edit, where: str, message
         (put("alarms.release.datapointsToAlarm", 2), None, "expected at most evaluationPeriods, 1: it could never fire"),
         (put("promotion.ledgerMode", "COMPLIANCE"), ".promotion.ledgerMode", "found COMPLIANCE where disposable is true"),
         (lambda config: (put("promotion.ledgerMode", "COMPLIANCE")(config), put("disposable", False)(config)), None, None),
+        (put("serving.instanceType", "ml.t2.medium"), ".serving.instanceType", "found ml.t2.medium, expected a type that is not burstable"),
+        (put("serving.instanceType", "ml.trn1.2xlarge"), None, None),
         (put("features.eventTime", "when"), ".features.eventTime", "found 'when', expected one of features.definitions"),
         (put("features.definitions.is_deleted", "Integral"), ".features.definitions.is_deleted", "reserved by the feature store"),
         (put("chain.to", "stagin"), ".chain.to", "expected an environment that has a stack file: dev, prod, staging"),
@@ -194,6 +201,12 @@ def test_values_that_do_not_go_together_are_named(project: Path, change: Edit, w
 
 def test_the_room_that_a_subnet_must_have_counts_every_interface_endpoint() -> None:
     assert len(INTERFACE_SERVICES) == 8, "the sentence about narrow subnets in infra/config says eight"
+
+
+def test_a_feature_s_name_is_held_against_the_pattern_of_create_feature_group() -> None:
+    """Source: botocore's model of SageMaker."""
+    described = botocore.session.get_session().get_service_model("sagemaker").shape_for("FeatureName").metadata
+    assert (described["pattern"], described["max"]) == (FEATURE_NAME, 64)
 
 
 def test_linear_steps_and_their_waits(project: Path) -> None:
