@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.errors import ConfigError, UsageError
+from infra.errors import ConfigError, LockstepError, UsageError
 from lockstep import definitions
 from lockstep.images import base, settings
 from lockstep.images.base import Base
@@ -117,6 +117,7 @@ def test_a_change_of_code_leaves_the_layer_of_packages_alone(project: Path, full
 
 def test_images_yaml_says_what_images_stand_on(project: Path, registry: Registry) -> None:
     assert settings.base_of(project) is None
+    shutil.copytree(project / "workloads" / "mortgage", project / "workloads" / "rehearsed")
     named, other = (f"{registry.name}@{registry.image(created=day)}" for day in ("monday", "tuesday"))
     (project / "images.yaml").write_text(f"base: {named}\nworkloads:\n  mortgage: {{base: '{other}'}}\n  rehearsed: {{base: host}}\n")
     found = [settings.base_of(project, name) for name in ("", "mortgage", "rehearsed", "any")]
@@ -125,11 +126,34 @@ def test_images_yaml_says_what_images_stand_on(project: Path, registry: Registry
     assert text == {"base": named, "digest": toolkit_image(project, base=found[0]).digest}
 
 
+def test_what_a_workload_leaves_out_is_as_the_file_has_it(project: Path) -> None:
+    text = "base: one@sha256:1\npython: '3.12'\nworkloads:\n  mortgage: {}\n"
+    for own, expected in (
+        ("{}", ("one@sha256:1", "3.12")),
+        ("{python: '3.11'}", ("one@sha256:1", "3.11")),
+        ("{base: host}", ("host", "")),
+        ("{base: two@sha256:2, python: '3.13'}", ("two@sha256:2", "3.13")),
+    ):
+        (project / "images.yaml").write_text(text.replace("{}", own))
+        choice = settings.load(project).choice("mortgage")
+        assert (choice.base, choice.python) == expected
+
+
 @pytest.mark.parametrize(
-    ("text", "error"),
-    [("bases: host", ConfigError), ("base: [", ConfigError), ("base: 3", ConfigError), ("base: not a name", UsageError)],
+    ("text", "error", "message"),
+    [
+        ("bases: host", ConfigError, "unknown key 'bases'; did you mean 'base'?"),
+        ("colour: blue", ConfigError, "unknown key 'colour'; known: base, python, workloads"),
+        ("workloads: {mortgage: {pyton: '3'}}", ConfigError, "unknown key 'workloads.mortgage.pyton'; did you mean 'python'?"),
+        ("workloads: {morgage: {base: host}}", ConfigError, "there is no workload 'morgage'; did you mean 'mortgage'?"),
+        ("base: [", ConfigError, "it can't be read: "),
+        ("base: 3", ConfigError, "base: Input should be a valid string"),
+        ("base: not a name", UsageError, "'not a name' does not name an image"),
+    ],
 )
-def test_a_wrong_images_yaml_is_refused(project: Path, text: str, error: type[Exception]) -> None:
+def test_a_wrong_images_yaml_is_refused_in_a_sentence(project: Path, text: str, error: type[LockstepError], message: str) -> None:
     (project / "images.yaml").write_text(text)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         settings.base_of(project)
+    assert caught.value.message.startswith(message)
+    assert "\n" not in caught.value.message
