@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from infra.errors import ConfigError, UsageError
+from infra.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
     import boto3
@@ -156,11 +156,16 @@ def require_cloud() -> RunningCloud:
     return cloud
 
 
+class NotDeployed(PreflightError):
+    """The environment has no stack yet, or has none any more."""
+
+
 def outputs(environment: str) -> EnvironmentOutputs:
     """How the deployed environment describes itself, read from its own bucket.
 
     Raises:
-        ConfigError: nothing is deployed, or what is there can't be read by this version.
+        NotDeployed: there is nothing to read.
+        PreflightError: what is there can't be read by this version; no credentials for the environment's account.
     """
     from botocore.exceptions import ClientError
     from pydantic import ValidationError
@@ -174,11 +179,11 @@ def outputs(environment: str) -> EnvironmentOutputs:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
-        raise ConfigError(f"{environment} is not deployed", where=where, remedy=f"Deploy it with `pulumi up -s {environment}`.") from error
+        raise NotDeployed(f"{environment} is not deployed", where=where, remedy=f"Deploy it with `pulumi up -s {environment}`.") from error
     try:
         return EnvironmentOutputs.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(
+        raise PreflightError(
             f"the outputs of {environment} are of another version: {error.error_count()} fields do not fit",
             where=where,
             remedy=f"Deploy it again with `pulumi up -s {environment}`.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.errors import ConfigError, IntegrityError
+from infra.errors import ConfigError, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.contract import Record, write_csv
 from pipelines.jobs.prepare import is_golden
@@ -93,11 +93,11 @@ def push(session: Any, outputs: EnvironmentOutputs, file: DataFile) -> Pushed:
 
 
 def current(session: Any, outputs: EnvironmentOutputs, kind: str, workload: str) -> dict[str, Any]:
-    """`{"sha256", "uri", "rows"}` of the present data of a kind. Raises ConfigError if none was pushed."""
+    """`{"sha256", "uri", "rows"}` of the present data of a kind. Raises PreflightError if none was pushed."""
     bucket, key = outputs.buckets.data.name, f"{kind}/{workload}/current.json"
     body = _read(session.client("s3"), bucket, key)
     if body is None:
-        raise ConfigError(
+        raise PreflightError(
             f"{outputs.environment} has no data of {workload}",
             where=f"s3://{bucket}/{key}",
             remedy=f"Push it with `lockstep data push {outputs.environment} {workload}`.",

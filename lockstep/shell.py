@@ -66,8 +66,7 @@ def aws(environment: str) -> Variables:
     """For AWS: the state and the key that `lockstep bootstrap` made. Credentials stay the shell's own affair.
 
     Raises:
-        ConfigError: the environment has not been bootstrapped.
-        PreflightError: no credentials of the environment's account.
+        PreflightError: the environment has not been bootstrapped; no credentials of the environment's account.
     """
     from local.engine import language_plugin, locate
     from lockstep.aws import aws_session

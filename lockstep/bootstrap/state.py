@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from infra.errors import ConfigError, PreflightError
+from infra.errors import PreflightError
 from infra.naming import PROJECT, Names, physical_name
 from lockstep.bootstrap.item import Item, State
 
@@ -79,7 +79,7 @@ def items(session: boto3.Session, names: Names) -> list[Item]:
 
 
 def read_secrets_file(session: boto3.Session, names: Names) -> str:
-    """The engine's config file for the environment's stack. ConfigError if the environment has not been bootstrapped."""
+    """The engine's config file for the environment's stack. PreflightError if the environment has not been bootstrapped."""
     bucket = state_bucket(names)
     try:
         body: bytes = session.client("s3").get_object(Bucket=bucket, Key=SECRETS_KEY)["Body"].read()
@@ -87,7 +87,7 @@ def read_secrets_file(session: boto3.Session, names: Names) -> str:
         if error.response["Error"]["Code"] not in _ABSENT:
             raise
         remedy = f"Run `lockstep bootstrap {names.environment}` once."
-        raise ConfigError(f"{names.environment} has no state bucket yet", where=f"s3://{bucket}/{SECRETS_KEY}", remedy=remedy) from error
+        raise PreflightError(f"{names.environment} has no state bucket yet", where=f"s3://{bucket}/{SECRETS_KEY}", remedy=remedy) from error
     return body.decode()
 
 
@@ -178,7 +178,7 @@ def _make_bucket(session: boto3.Session, names: Names) -> None:
 def _look_data_key(session: boto3.Session, names: Names) -> State:
     try:
         read_secrets_file(session, names)
-    except ConfigError:
+    except PreflightError:
         return "absent"
     return "present"
 

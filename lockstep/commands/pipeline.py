@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.errors import UsageError
+from infra.errors import PreflightError, UsageError
 from lockstep.context import EnvironmentName, Json, console, emit, outputs, project_root, session
 from lockstep.failures import explain
 
@@ -134,7 +134,7 @@ def _name(found: EnvironmentOutputs, pipeline: str) -> str:
 def _newest(client: Any, name: str) -> str:
     answer = client.list_pipeline_executions(PipelineName=name, SortBy="CreationTime", SortOrder="Descending", MaxResults=1)
     if not answer["PipelineExecutionSummaries"]:
-        raise UsageError("the pipeline has not run yet", where=name, remedy="Start it with `lockstep pipeline run`.")
+        raise PreflightError("the pipeline has not run yet", where=name, remedy="Start it with `lockstep pipeline run`.")
     return str(answer["PipelineExecutionSummaries"][0]["PipelineExecutionArn"])
 
 
@@ -191,7 +191,7 @@ def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: 
         except ClientError as error:
             if error.response["Error"]["Code"] != "ImageNotFoundException":
                 raise
-            raise UsageError(
+            raise PreflightError(
                 f"{found.environment} does not have the image {digest[:19]}",
                 where=found.repositories.workload.uri,
                 remedy=f"Push it with `lockstep image push {found.environment} {found.workload}`.",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.errors import ConfigError
-from lockstep.context import Json, console, emit, stack, stacks_folder
+from infra.errors import LockstepError
+from lockstep.context import Json, NotDeployed, console, emit, stack, stacks_folder
+from lockstep.failures import explain
 
 if TYPE_CHECKING:
     from lockstep.promotions import Place
@@ -26,30 +27,45 @@ def status(
 ) -> None:
     """Show what serves in each environment, since when, what is under way, and what was refused.
 
-    Of each environment the latest refusals are shown: which candidate, at which step, why, and who had asked.
+    Of each environment the latest refusals are shown: which candidate, at which step, why, and who had asked. Without ENV, one that
+    can't be reached is shown as such beside the others.
+
+    Exit codes: 0 done, 1 nothing could be told.
 
     \b
     Example: lockstep status
     """
-    from lockstep import promotions
+    from infra.config import stack_names
 
-    names = [environment] if environment else sorted(path.name.split(".")[1] for path in stacks_folder().glob("Pulumi.*.yaml"))
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        stack(name)  # a file that is wrong is an error; an environment that is not deployed is a row
-        try:
-            at = promotions.place(name)
-        except ConfigError as error:
-            if environment:
-                raise
-            rows.append({"environment": name, "endpoint_status": error.message})
-            continue
-        rows.append(describe(at))
-    rows.sort(key=lambda row: str(row.get("account_id", "~")))
+    rows = [_row(name, alone=bool(environment)) for name in ([environment] if environment else stack_names(stacks_folder()))]
+    rows.sort(key=lambda row: str(row["account_id"]))
     if json_:
         emit(rows)
     else:
         _show(rows)
+    if rows and all("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(name: str, *, alone: bool) -> dict[str, Any]:
+    """An environment's row. A stack file that is wrong is an error, and so is what keeps from an environment that was asked for by name;
+    else an environment that is not deployed, or can't be reached, is a row that says so beside the others."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from lockstep import promotions
+
+    row = {"environment": name, "account_id": stack(name).config.account_id}
+    try:
+        return describe(promotions.place(name))
+    except NotDeployed as error:
+        if alone:
+            raise
+        return {**row, "endpoint_status": error.message}
+    except (LockstepError, BotoCoreError, ClientError) as error:
+        told = explain(error)
+        if alone or told is None:
+            raise
+        return {**row, "endpoint_status": "can't be told", "error": told.document()}
 
 
 def describe(at: Place) -> dict[str, Any]:
@@ -104,6 +120,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
     columns = ("environment", "serves", "artefact", "image", "gates", "since", "endpoint", "instances", "last promotion")
     tables.show(console, columns, [_cells(row) for row in rows])
     for row in rows:
+        if error := row.get("error"):
+            console.print(f"\n{row['environment']}: {error['message']}" + (f"\n  {error['remedy']}" if "remedy" in error else ""))
         for refused in row.get("refusals", ()):
             console.print(_refusal(row["environment"], refused))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, WaiterError
 
 from infra.config import Stack
-from infra.errors import ConfigError, ConflictError, LockstepError, PreflightError
+from infra.errors import ConflictError, LockstepError, PreflightError
 from infra.naming import KeyPurpose, Names
 from lockstep.teardown import holdings
 
@@ -44,13 +44,13 @@ def remove_releases(session: boto3.Session, environment: str, say: Say) -> list[
     Raises:
         ConflictError: the endpoint is being changed.
     """
-    from lockstep.context import outputs
+    from lockstep.context import NotDeployed, outputs
     from pipelines.promotion.cleanup import sweep
     from pipelines.promotion.seam import Aws
 
     try:
         found = outputs(environment)
-    except ConfigError:
+    except NotDeployed:
         say("Nothing is deployed that could have releases.")
         return []
     sagemaker, gone = session.client("sagemaker"), []

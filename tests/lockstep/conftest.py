@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from lockstep import context
+from local.cloud.server import running
+from lockstep import aws, context
+from lockstep.cloud_process import RunningCloud
 from lockstep.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +58,18 @@ def lockstep(project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
         return Ran(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def account(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    """The shell of somebody who is signed in to dev's account, at an endpoint that the standard variables name."""
+    with running(home=tmp_path / "cloud") as cloud:
+        at = RunningCloud(os.getpid(), int(cloud.url.rsplit(":", 1)[1]), cloud.url, "")
+        for name, value in aws.local_credentials("111111111111", "us-east-1", at).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+        monkeypatch.setenv("LOCKSTEP_TARGET", "aws")
+        yield boto3.Session(region_name="us-east-1")
 
 
 def change_stack(project: Path, name: str, old: str, new: str) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import ConfigError, PreflightError, UsageError
+from infra.errors import PreflightError, UsageError
 from local.cloud.server import running
 from lockstep import aws, context
 from lockstep.cloud_process import RunningCloud
+from lockstep.context import NotDeployed
 
 
 @pytest.fixture
@@ -60,8 +61,9 @@ def test_local_credentials_renew_themselves(cloud: RunningCloud) -> None:
 
 
 def test_an_environment_that_is_not_deployed(cloud: RunningCloud) -> None:
-    with pytest.raises(ConfigError, match="dev is not deployed") as caught:
+    with pytest.raises(NotDeployed, match="dev is not deployed") as caught:
         context.outputs("dev")
+    assert caught.value.exit_code == 1, "neither the command line nor a file is wrong"
     assert caught.value.remedy == "Deploy it with `pulumi up -s dev`."
 
 
@@ -69,7 +71,7 @@ def test_outputs_of_another_version(cloud: RunningCloud) -> None:
     s3, bucket = context.session("dev").client("s3"), context.names("dev").bucket("artefacts")
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="environment/outputs.json", Body=b'{"project": "lockstep", "colour": "blue"}')
-    with pytest.raises(ConfigError, match="of another version"):
+    with pytest.raises(PreflightError, match="of another version"):
         context.outputs("dev")
 
 

@@ -161,6 +161,26 @@ def test_a_pipeline_with_a_parameter_that_it_does_not_have_is_not_started(place:
     assert promotions.run_names(place, place.outputs.pipelines.release) == before
 
 
+def test_what_an_environment_lacks_is_no_fault_of_the_command_line(place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "outputs", lambda environment: place.outputs)
+    monkeypatch.setattr(pipeline, "session", lambda environment: place.session)
+    step = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}
+    place.sagemaker.create_pipeline(
+        PipelineName=place.outputs.pipelines.training,
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Parameters": [{"Name": "ImageUri", "Type": "String"}], "Steps": [step]}),
+        RoleArn=place.outputs.roles.jobs,
+        ClientRequestToken="1" * 32,
+    )
+    with pytest.raises(PreflightError, match="has not run yet"):
+        call(pipeline, "status", "dev", "training")
+    with pytest.raises(PreflightError, match="does not have the image") as raised:
+        call(pipeline, "run", "dev", "training", "--image", "sha256:" + "0" * 64)
+    assert raised.value.exit_code == 1
+    assert raised.value.remedy == "Push it with `lockstep image push dev tiny`."
+    with pytest.raises(PreflightError, match="has no data of tiny"):
+        call(pipeline, "run", "dev", "training", "--param", "ImageUri=any")
+
+
 def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
     assert call(invoke, "dev", "--data", "1,2").strip() == site.answers()
     with pytest.raises(UsageError, match="give the body once"):
