@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import ConflictError, PreflightError
-from lockstep.context import Json, console, emit, target
+from lockstep.context import EnvironmentName, Json, console, emit, target
 
 if TYPE_CHECKING:
     from pipelines.promotion.people import Identity
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def approve(
-    environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Environment whose package waits.")],
+    environment: EnvironmentName,
     model_package: Annotated[
         int | None, typer.Option("--model-package", metavar="N", min=1, help="Version; left out, the newest that waits.")
     ] = None,
@@ -32,7 +32,7 @@ def approve(
     Exit codes: 0 released, 1 failed, 4 rolled back, 5 unknown.
 
     \b
-    Example: lockstep approve --env prod --model-package 3
+    Example: lockstep approve prod --model-package 3
     """
     from lockstep import promotions
     from pipelines.promotion import approval

@@ -9,7 +9,9 @@ import typer
 
 from lockstep.context import EnvironmentName, Json, console, emit, home, project_root, running_cloud
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Start, stop and look at the embedded cloud of this checkout.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Start, stop and look at the embedded cloud of this checkout."
+)
 
 
 @app.command()

@@ -9,7 +9,9 @@ import typer
 
 from lockstep.context import EnvironmentName, Json, console, emit, outputs, session
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Bring a workload's data and golden set into an environment.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Bring a workload's data and golden set into an environment."
+)
 
 
 @app.callback()

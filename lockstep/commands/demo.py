@@ -10,7 +10,7 @@ import typer
 from infra.errors import UsageError
 from lockstep.context import TARGET_VARIABLE, asked_target, console, project_root
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from infra.outputs import EnvironmentOutputs
     from lockstep.images.image import Image
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build and push container images.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Build and push container images.")
 
 Workload = Annotated[str, typer.Argument(help="Folder name under workloads/.")]
 Toolkit = Annotated[bool, typer.Option("--toolkit", help="The image of the toolkit's own code instead of a workload's.")]

@@ -11,7 +11,7 @@ import typer
 from infra.errors import LockstepError, UsageError
 from lockstep.context import EnvironmentName, Json, emit
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from infra.outputs import EnvironmentOutputs
     from pipelines.executions import StepState
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Compile, run and watch pipelines.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Compile, run and watch pipelines.")
 
 NAMES = ("training", "admit", "release")
 Pipeline = Annotated[str, typer.Argument(metavar="PIPELINE", help="training, admit or release.")]

@@ -14,7 +14,7 @@ from lockstep.failures import explain
 if TYPE_CHECKING:
     from lockstep.promotions import OnStep, Place
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -62,7 +62,7 @@ def promote(
     if json_:
         emit({"source_model_package_arn": package, **result})
     elif result["state"] == "pending-approval":
-        console.print(f"registered {result['model_package_arn']}\nit waits for approval: `lockstep approve --env {target}`")
+        console.print(f"registered {result['model_package_arn']}\nit waits for approval: `lockstep approve {target}`")
     elif result["state"] == "already-released":
         console.print(f"{target} has released this package already, as {result['model_package_arn']}")
     else:

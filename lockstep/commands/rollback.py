@@ -6,7 +6,7 @@ import typer
 
 from lockstep.context import EnvironmentName, Json
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

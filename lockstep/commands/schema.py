@@ -8,7 +8,7 @@ import typer
 
 from lockstep.context import Json, console, emit, stacks_folder
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REFUSALS = 5
 """How many of the latest refusals are shown of each environment."""
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

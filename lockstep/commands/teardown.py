@@ -8,7 +8,7 @@ import typer
 
 from lockstep.context import EnvironmentName, Json, console, emit, project_root, target
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -123,7 +123,7 @@ class Demo:
             begun = time.monotonic()
             ran = self._runner.run(replace(step, expected=frozenset({expected})))
             if "waits for approval" in ran.output:
-                approval = self._step("approve", "--env", target, person="approver")
+                approval = self._step("approve", target, person="approver")
                 ran = self._runner.run(replace(approval, expected=frozenset({expected})))
             seconds = time.monotonic() - begun
         tally = traffic.tally

@@ -26,7 +26,7 @@ COMMANDS = [
     ["data", "push", "dev"],
     ["pipeline", "run", "dev", "training"],
     ["promote", "--from", "dev", "--to", "staging"],
-    ["approve", "--env", "dev"],
+    ["approve", "dev"],
     ["redeploy", "dev"],
     ["restore", "dev"],
     ["rollback", "dev"],

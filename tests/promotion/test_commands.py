@@ -192,7 +192,7 @@ def test_invoke_sends_a_request_and_asks_for_one_body(site: Site) -> None:
 def test_nobody_approves_what_they_asked_for(site: Site, place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
     package = site.package("mine", approval="PendingManualApproval")
     with pytest.raises(PreflightError, match="nobody signed for that") as raised:
-        call(approve, "--env", "dev")
+        call(approve, "dev")
     assert "signs for having asked" in str(raised.value.remedy)
     promotions.sign_request(place, package)
     for cloud, remedy in (
@@ -201,7 +201,7 @@ def test_nobody_approves_what_they_asked_for(site: Site, place: PlaceOf, monkeyp
     ):
         monkeypatch.setenv("LOCKSTEP_TARGET", cloud)
         with pytest.raises(PreflightError, match="approved what they had asked for") as raised:
-            call(approve, "--env", "dev")
+            call(approve, "dev")
         assert raised.value.remedy == remedy
     promotions.sign_request(place.of("somebody-else"), package)  # the first signature stays
     described = site.sagemaker.describe_model_package(ModelPackageName=package)
@@ -212,22 +212,22 @@ def test_a_session_that_names_nobody_can_not_approve(place: PlaceOf, site: Site,
     promotions.sign_request(place, site.package("whose", approval="PendingManualApproval"))
     monkeypatch.setattr(promotions, "place", lambda environment: place.of("botocore-session-1700000000"))
     with pytest.raises(PreflightError, match="names no person") as raised:
-        call(approve, "--env", "dev")
+        call(approve, "dev")
     assert "role_session_name" in str(raised.value.remedy)
 
 
 def test_an_approval_is_signed_and_what_does_not_wait_can_not_be_approved(site: Site, place: PlaceOf) -> None:
     package = site.package("theirs", approval="PendingManualApproval")
     promotions.sign_request(place.of("asker"), package)
-    said = json.loads(call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2], "--no-wait", "--json"))
+    said = json.loads(call(approve, "dev", "--model-package", package.rpartition("/")[2], "--no-wait", "--json"))
     described = site.sagemaker.describe_model_package(ModelPackageName=package)
     assert described["ModelApprovalStatus"] == "Approved"
     assert described["CustomerMetadataProperties"]["approval-signed-by"] == described["LastModifiedBy"]["IamIdentity"]["PrincipalId"]
     assert described["LastModifiedBy"]["IamIdentity"]["Arn"] == said["approved_by"] == place.caller()
     with pytest.raises(ConflictError, match="the package is Approved"):
-        call(approve, "--env", "dev", "--model-package", package.rpartition("/")[2])
+        call(approve, "dev", "--model-package", package.rpartition("/")[2])
     with pytest.raises(UsageError, match="has no model package 999"):
-        call(approve, "--env", "dev", "--model-package", "999")
+        call(approve, "dev", "--model-package", "999")
 
 
 def test_an_approval_that_starts_no_release_is_said_so(site: Site) -> None:
