@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import cleanup
 from pipelines.promotion.decisions import EndpointView
 from pipelines.promotion.evidence import Ledger
 from pipelines.promotion.journal import Entry, Journal
 from pipelines.promotion.outcome import Outcome
-from pipelines.promotion.seam import Aws
+from pipelines.promotion.pace import Pace
+from pipelines.promotion.seam import Aws, code, passing, text
 
 _STAGE = "Release"
+_STATUS = {"released": "Released", "rolled-back": "RolledBack", "unknown": "Unknown"}
+
+_TIMES_MARKED = 5
+"""How often a package is marked that somebody else is changing (UpdateModelPackage answers ConflictException)."""
 
 
 def conclude(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, entry: Entry, view: EndpointView) -> Outcome:
     """Write the ending down and finish the promotion. The same entry gives the same evidence in every run."""
     facts = entry.facts
     ending, plan = facts["ending"], facts["plan"]
+    number = None
+    if ending["ending"] == "released":
+        number = ledger.write_release(entry.promotion, release_facts(facts)).number
+    if "unmarked" not in facts:
+        journal.record(entry, unmarked=_mark(aws, entry))
     outcome = Outcome(
         promotion=entry.promotion,
         operation=facts["operation"],
@@ -26,17 +38,29 @@ def conclude(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Le
         endpoint_config=plan["target"],
         model_package_arn=facts["model_package_arn"],
         at=ending["at"],
-        reasons=tuple(ending["reasons"]),
+        reasons=(*ending["reasons"], *facts["unmarked"]),
     )
-    number = None
-    if outcome.ending == "released":
-        number = ledger.write_release(entry.promotion, release_facts(facts)).number
     ledger.write_evidence(entry.promotion, evidence_facts(outputs, entry, number))
-    stage = {"released": "Released", "rolled-back": "RolledBack", "unknown": "Unknown"}[outcome.ending]
-    aws.set_package_stage(outcome.model_package_arn, stage=_STAGE, status=stage, description=f"promotion {entry.promotion}")
     cleanup.sweep(aws, outputs, view, keep=live_config(facts))
     journal.finish(entry, {**vars(outcome), "reasons": list(outcome.reasons)})
     return outcome
+
+
+def _mark(aws: Aws, entry: Entry) -> list[str]:
+    """Note on the package how its promotion ended; why that could not be done, which changes nothing about the ending."""
+    package, ending = entry.facts["model_package_arn"], entry.facts["ending"]["ending"]
+    pace = Pace(aws)
+    for attempt in range(1, _TIMES_MARKED + 1):
+        try:
+            aws.set_package_stage(package, stage=_STAGE, status=_STATUS[ending], description=f"promotion {entry.promotion}")
+            return []
+        except ClientError as error:
+            if passing(error):
+                raise
+            if code(error) != "ConflictException" or attempt == _TIMES_MARKED:
+                return [f"the package could not be marked as {_STATUS[ending]}: {code(error)}: {text(error)}"]
+        pace.pause()
+    raise AssertionError("unreachable: the last attempt returns")
 
 
 def live_config(facts: dict[str, Any]) -> str | None:
@@ -65,7 +89,7 @@ def evidence_facts(outputs: EnvironmentOutputs, entry: Entry, number: int | None
         "promotion": entry.promotion,
         "operation": facts["operation"],
         "outcome": facts["ending"]["ending"],
-        "reasons": facts["ending"]["reasons"],
+        "reasons": [*facts["ending"]["reasons"], *facts["unmarked"]],
         "release_number": number,
         "environment": outputs.environment,
         "account_id": outputs.account_id,

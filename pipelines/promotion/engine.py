@@ -181,12 +181,16 @@ class Engine:
         if entry.facts.get("abandoned"):
             self._discard(entry)
         if not entry.facts.get("ending"):
-            candidate = self._candidate(job.model_package_arn)
-            people, heartbeat = self._people, self._heartbeat
-            rollout = Rollout(
-                self._aws, self._outputs, self._journal, job=job, entry=entry, candidate=candidate, people=people, heartbeat=heartbeat
-            )
-            rollout.run()
+            Rollout(
+                self._aws,
+                self._outputs,
+                self._journal,
+                job=job,
+                entry=entry,
+                candidate=lambda: self._candidate(job.model_package_arn),
+                people=self._people,
+                heartbeat=self._heartbeat,
+            ).run()
         return conclude(self._aws, self._outputs, self._journal, self._ledger, entry, self._look_at_the_end(entry))
 
     def _look_at_the_end(self, entry: Entry) -> EndpointView:

@@ -20,7 +20,7 @@ from pipelines.promotion.seam import Aws
 def resolve(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, ledger: Ledger, order: Order, *, run: str) -> Job | Outcome:
     """The job to do, or the outcome if the ledger's release already is what was asked for. `run` names who asks."""
     if order.operation == "release":
-        return _release(aws, outputs, order)
+        return _release(aws, outputs, journal, order)
     if unfinished := _begun(journal, order, run):
         return unfinished
     releases = ledger.releases()
@@ -80,9 +80,12 @@ def check_current(outputs: EnvironmentOutputs, ledger: Ledger, job: Job) -> bool
     return False
 
 
-def _release(aws: Aws, outputs: EnvironmentOutputs, order: Order) -> Job:
+def _release(aws: Aws, outputs: EnvironmentOutputs, journal: Journal, order: Order) -> Job:
     described = aws.package(order.model_package_arn)
     if described is None:
+        held = journal.holder()
+        if held is not None and not held.finished and (held.operation, held.model_package_arn) == ("release", order.model_package_arn):
+            return held.job  # whatever became of its package, a promotion that has begun must come to its end
         raise PreflightError(
             "there is no such model package", where=order.model_package_arn, remedy="`lockstep models` lists those that there are."
         )

@@ -27,7 +27,8 @@ _SETTLING_SECONDS = 900
 
 
 class Rollout:
-    """One run's work on a promotion, under the lease that `heartbeat` keeps."""
+    """One run's work on a promotion, under the lease that `heartbeat` keeps. `candidate` reads the package, which may be gone once the
+    update was asked for."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class Rollout:
         *,
         job: Job,
         entry: Entry,
-        candidate: Candidate,
+        candidate: Callable[[], Candidate],
         people: dict[str, Any],
         heartbeat: Callable[[], None],
     ) -> None:
@@ -56,10 +57,11 @@ class Rollout:
         cleared = False
         if not entry.facts.get("plan"):
             view = self._look()
-            ringing = self._clear(view)
+            candidate = self._candidate()
+            ringing = self._clear(candidate, view)
             cleared = True
             take = entry.facts.get("take", 0)
-            made = plan.make(self._outputs, job, self._candidate, view, ringing=ringing, take=take, now=self._aws.now)
+            made = plan.make(self._outputs, job, candidate, view, ringing=ringing, take=take, now=self._aws.now)
             self._journal.record(entry, **vars(job), plan=made.stored())
         settled = Plan(**entry.facts["plan"])
         names = plan.names_of(self._outputs, job.promotion, entry.facts.get("take", 0))
@@ -88,7 +90,7 @@ class Rollout:
                             self._journal.record(entry, submitting=False)
                     if not prepared:
                         if not cleared:
-                            self._clear(view)
+                            self._clear(self._candidate(), view)
                         resources.ensure(self._aws, self._outputs, settled, job, pace.pause)
                         resources.await_ok(self._aws, settled.rollback_alarms, pace.pause, self._heartbeat)
                         prepared = True  # which took a while, so the endpoint is looked at once more
@@ -146,9 +148,8 @@ class Rollout:
                 case Step.UNKNOWN:
                     raise self._unknown(view)
 
-    def _clear(self, view: EndpointView) -> list[str]:
+    def _clear(self, candidate: Candidate, view: EndpointView) -> list[str]:
         """Preflight, and what it found goes into the journal for the evidence; returns the endpoint's alarms that ring."""
-        candidate = self._candidate
         may_ring, pause = self._job.operation in BACK, Pace(self._aws).pause
         ringing = resources.check_alarms(self._aws, self._outputs, may_ring=may_ring, pause=pause, heartbeat=self._heartbeat)
         resources.check_variant(self._aws, self._outputs, view)

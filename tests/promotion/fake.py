@@ -194,6 +194,8 @@ class FakeAws(Aws):
 
     def set_package_stage(self, arn: str, *, stage: str, status: str, description: str) -> None:
         self.before("UpdateModelPackage", arn)
+        if arn not in self.world.packages:
+            raise failure("UpdateModelPackage", f"ModelPackage {arn} does not exist")
         life_cycle = {"Stage": stage, "StageStatus": status, "StageDescription": description}
         self.world.packages[arn] |= {"ModelLifeCycle": life_cycle, "LastModifiedBy": said_by("promotion/SageMaker")}
         self._done("UpdateModelPackage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,9 @@ from infra.errors import ConflictError, LockstepError, OutcomeUnknown, Preflight
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
 from pipelines.promotion.plan import Order
-from tests.promotion.fake import FakeAws
+from tests.promotion.fake import FakeAws, Killed
 from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
-from tests.promotion.world import World
+from tests.promotion.world import World, failure
 
 SLOW = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"WaitIntervalInSeconds": 600}, "TerminationWaitInSeconds": 0}}
 
@@ -105,6 +106,75 @@ def test_a_deployment_that_ran_out_of_time_is_rolled_back_and_says_why() -> None
     assert outcome.ending == "rolled-back"
     assert any("maximum execution time-out" in reason for reason in outcome.reasons)
     assert_converged(world, outcome, former)
+
+
+class Refusing(FakeAws):
+    """The package can't be marked, the first `times`."""
+
+    times = 10_000
+    name = "ConflictException"
+
+    def set_package_stage(self, arn: str, *, stage: str, status: str, description: str) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise failure("UpdateModelPackage", "somebody is changing it", self.name)
+        super().set_package_stage(arn, stage=stage, status=status, description=description)
+
+
+def test_a_package_that_somebody_else_is_changing_is_marked_a_little_later() -> None:
+    world, former, arn = prepared()
+    aws = Refusing(world)
+    aws.times = 3
+    outcome = Engine(aws, world.outputs, run="one").execute(release(arn))
+    assert (outcome.ending, outcome.reasons) == ("released", ())
+    assert world.packages[arn]["ModelLifeCycle"]["StageStatus"] == "Released"
+    assert_converged(world, outcome, former)
+
+
+@pytest.mark.parametrize("name", ["ConflictException", "AccessDeniedException"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_package_that_can_not_be_marked_changes_nothing_about_how_its_promotion_ended(name: str, fails: bool) -> None:
+    world, former, arn = prepared()
+    world.green_fails = fails
+    aws = Refusing(world)
+    aws.name = name
+    outcome = Engine(aws, world.outputs, run="one").execute(release(arn))
+    assert outcome.ending == ("rolled-back" if fails else "released")
+    assert outcome.reasons[-1].endswith(f"{name}: somebody is changing it")
+    assert_converged(world, outcome, former)
+    (story,) = [story for story in ledger(world, "promotions/") if story["promotion"] == outcome.promotion]
+    assert story["reasons"][-1] == outcome.reasons[-1]
+    assert run(world, release(arn)) == outcome
+    world.green_fails = False
+    assert run(world, release(world.add_package(3))).ending == "released"
+
+
+def test_a_package_deleted_before_its_promotion_is_concluded_is_released_all_the_same() -> None:
+    world, former, arn = prepared()
+
+    def deleted(world: World) -> None:
+        del world.packages[arn]
+
+    outcome = released_with(world, arn, deleted, when=after("PutObject"))
+    assert outcome.ending == "released"
+    assert "could not be marked as Released" in outcome.reasons[0]
+    assert_converged(world, outcome, former)
+
+
+def test_a_promotion_that_died_in_its_rollout_is_run_to_its_end_without_its_package() -> None:
+    world, former, arn = prepared()
+    clean = FakeAws(copy.deepcopy(world))
+    Engine(clean, world.outputs, run="clean").execute(release(arn))
+    for point in range(clean.calls.index("UpdateEndpoint") + 1, len(clean.calls) - 1, 5):
+        now = copy.deepcopy(world)
+        with pytest.raises(Killed):
+            run(now, release(arn), run="killed", kill_after=point)
+        now.answers |= {f"bootstrap {body.rpartition('/')[2][2:]}": answer for body, answer in now.answers.items() if arn in body}
+        del now.packages[arn]
+        now.advance(4000)
+        outcome = run(now, release(arn))
+        assert outcome.ending == "released", point
+        assert_converged(now, outcome, former)
 
 
 def vanish(world: World) -> None:

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from infra.errors import ConflictError, IntegrityError, PreflightError
+from infra.errors import ConflictError, IntegrityError
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.plan import Order
 from tests.promotion.fake import FakeAws, Killed
@@ -79,9 +79,6 @@ def test_who_died_before_the_endpoint_was_touched_stands_in_nobodys_way(operatio
         with pytest.raises(ConflictError, match="is under way, run by killed"):
             run(now, following)
         now.advance(4000)
-        if operation == "release":
-            with pytest.raises(PreflightError, match="no such model package"):
-                run(now, order)
         outcome = run(now, following)
         assert outcome.ending == "released", point
         assert_converged(now, outcome, former)
