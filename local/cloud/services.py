@@ -15,7 +15,6 @@ Handler = Callable[..., Any]
 URL_TABLES: dict[str, str] = {
     "sagemaker": "local.cloud.sagemaker.urls",
     "sagemaker-runtime": "local.cloud.endpoints.urls",
-    "sagemaker-featurestore-runtime": "local.cloud.featurestore.urls",
     "sts": "local.cloud.sts.urls",
     "s3": "local.cloud.s3.urls",
     "ecr": "local.cloud.ecr.urls",
