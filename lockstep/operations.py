@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockstep import promotions
+from lockstep import promotions, readiness
 from lockstep.context import console, emit
 
 
@@ -10,9 +10,11 @@ def run(environment: str, operation: str, *, as_json: bool) -> None:
     """Start the release pipeline with an operation, watch it, and say how it ended.
 
     Raises:
+        PreflightError: the ledger knows nothing to release, or an image is missing; nothing was started.
         LockstepError: what the run ended with.
     """
     at = promotions.place(environment)
+    readiness.check_ledger(at, operation)
     arn = promotions.start_release(at, operation=operation)
     if not as_json:
         console.print(f"{operation} of {environment}: {arn}")

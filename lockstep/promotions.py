@@ -97,7 +97,7 @@ def version_of(arn: str) -> int:
     return int(arn.rpartition("/")[2])
 
 
-def run_names(at: Place, pipeline: str) -> list[str]:
+def runs_of(at: Place, pipeline: str) -> list[str]:
     """ARNs of a pipeline's runs, newest first."""
     pages = at.sagemaker.get_paginator("list_pipeline_executions").paginate(
         PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending"
@@ -108,7 +108,7 @@ def run_names(at: Place, pipeline: str) -> list[str]:
 def release_runs(at: Place, package: str, among: int = 50) -> list[str]:
     """Runs of the release pipeline for a package, newest first, of the latest `among`."""
     found = []
-    for arn in run_names(at, at.outputs.pipelines.release)[:among]:
+    for arn in runs_of(at, at.outputs.pipelines.release)[:among]:
         answer = at.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)
         if any(p["Name"] == "ModelPackageArn" and p["Value"] == package for p in answer["PipelineParameters"]):
             found.append(arn)
@@ -123,6 +123,7 @@ def is_going(at: Place, run: str) -> bool:
 def start_release(at: Place, *, operation: str, package: str = "", token: str = "") -> str:
     """Start the release pipeline by hand; approvals start it by themselves."""
     make_sure_of_room(at)
+    make_sure_of_images(at, at.outputs.pipelines.release)
     parameters = {"Operation": operation, "RequestedBy": at.caller()}
     if package:
         parameters["ModelPackageArn"] = package
@@ -207,6 +208,19 @@ def make_sure_of_room(at: Place) -> None:
     from lockstep.context import errors
 
     if unknown := quotas.check(at.session, at.outputs):
+        errors.print(f"warning: {unknown}")
+
+
+def make_sure_of_images(at: Place, pipeline: str) -> None:
+    """Before a pipeline is started: does the environment have the images that it runs? What can't be told is said, and stops nothing.
+
+    Raises:
+        PreflightError: it does not.
+    """
+    from lockstep import readiness
+    from lockstep.context import errors
+
+    if unknown := readiness.check_images(at, pipeline):
         errors.print(f"warning: {unknown}")
 
 

@@ -49,6 +49,7 @@ def approve(
     if problem := approval.refusal(at.outputs, who, asked):
         raise PreflightError(problem, where=arn, remedy=_remedy(environment, who, asked))
     promotions.make_sure_of_room(at)
+    promotions.make_sure_of_images(at, at.outputs.pipelines.release)
     known = promotions.release_runs(at, arn)
     at.sagemaker.update_model_package(
         ModelPackageArn=arn,

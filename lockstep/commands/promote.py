@@ -104,7 +104,7 @@ def _run(origin: Place, goal: Place, package: str, say: OnStep | None) -> dict[s
         "GoldenSha256": golden["sha256"],
         "RequestedBy": goal.caller(),
     }
-    before = promotions.run_names(goal, goal.outputs.pipelines.admit)
+    before = promotions.runs_of(goal, goal.outputs.pipelines.admit)
     for attempt in count(1):
         identifier = promotion_id(environment=goal.outputs.environment, source_model_package_arn=package, attempt=attempt)
         run = _admission(goal, identifier, {**parameters, "PromotionId": identifier})
@@ -145,11 +145,12 @@ def _admission(goal: Place, identifier: str, parameters: dict[str, str]) -> str:
     from pipelines import executions
     from pipelines.promotion.names import client_token
 
-    for run in promotions.run_names(goal, goal.outputs.pipelines.admit):
+    for run in promotions.runs_of(goal, goal.outputs.pipelines.admit):
         answer = goal.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=run)
         if any(p["Name"] == "PromotionId" and p["Value"] == identifier for p in answer["PipelineParameters"]):
             return run
     promotions.make_sure_of_room(goal)
+    promotions.make_sure_of_images(goal, goal.outputs.pipelines.admit)
     return executions.start(goal.sagemaker, goal.outputs.pipelines.admit, parameters, client_token(identifier))
 
 

@@ -95,6 +95,13 @@ def call(module: Any, *arguments: str) -> str:
     return result.stdout
 
 
+@pytest.fixture(scope="module")
+def two_releases(site: Site) -> tuple[str, str]:
+    """Packages of the ledger's first two releases."""
+    return release(site, "one"), release(site, "two")
+
+
+@pytest.mark.usefixtures("two_releases")
 @pytest.mark.parametrize(("module", "error"), [(redeploy, RolledBack), (rollback, OutcomeUnknown)])
 def test_how_a_release_ended_is_how_the_command_ends(module: Any, error: type[LockstepError]) -> None:
     with pytest.raises(error) as raised:
@@ -103,8 +110,55 @@ def test_how_a_release_ended_is_how_the_command_ends(module: Any, error: type[Lo
     assert raised.value.remedy == "look"
 
 
+@pytest.mark.usefixtures("two_releases")
 def test_a_restore_that_went_live_says_what_serves() -> None:
     assert json.loads(call(restore, "dev", "--json"))["endpoint_config"] == "config-1"
+
+
+def with_outputs(place: PlaceOf, monkeypatch: pytest.MonkeyPatch, **parts: dict[str, Any]) -> PlaceOf:
+    """The command's environment with some of its outputs changed."""
+    document = place.outputs.model_dump()
+    for name, change in parts.items():
+        document[name] |= change
+    changed = PlaceOf(type(place.outputs).model_validate(document), place.session, place.site)
+    monkeypatch.setattr(promotions, "place", lambda environment: changed)
+    return changed
+
+
+@pytest.mark.parametrize("module", [redeploy, restore, rollback])
+def test_nothing_is_started_where_the_ledger_knows_no_release(module: Any, place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"ledger-of-{module.__name__.rpartition('.')[2]}"
+    place.session.client("s3").create_bucket(Bucket=name)
+    at = with_outputs(place, monkeypatch, buckets={"ledger": {"name": name, "arn": f"arn:aws:s3:::{name}"}})
+    before = promotions.runs_of(at, at.outputs.pipelines.release)
+    with pytest.raises(PreflightError, match="the ledger knows no release") as raised:
+        call(module, "dev")
+    assert str(raised.value.remedy).startswith("Promote a package first.")
+    assert promotions.runs_of(at, at.outputs.pipelines.release) == before
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_nothing_is_started_without_the_image_that_the_release_runs(place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    toolkit = place.outputs.repositories.toolkit
+    place.session.client("ecr").create_repository(repositoryName=toolkit.name)
+    step = {"Name": "Release", "Type": "Processing", "Arguments": {"AppSpecification": {"ImageUri": f"{toolkit.uri}@sha256:{'0' * 64}"}}}
+    place.sagemaker.create_pipeline(
+        PipelineName="without-its-image",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": [step]}),
+        RoleArn=place.outputs.roles.jobs,
+        ClientRequestToken="2" * 32,
+    )
+    at = with_outputs(place, monkeypatch, pipelines={"release": "without-its-image"})
+    with pytest.raises(PreflightError, match="dev does not have the image that without-its-image runs") as raised:
+        call(restore, "dev")
+    assert str(raised.value.remedy).startswith("Push it with `lockstep image push dev --toolkit`.")
+    assert promotions.runs_of(at, "without-its-image") == []
+    package = place.site.package("no image", approval="PendingManualApproval")
+    promotions.sign_request(place.of("asker"), package)
+    with pytest.raises(PreflightError, match="does not have the image"):
+        call(approve, "dev", "--model-package", package.rpartition("/")[2])
+    assert place.sagemaker.describe_model_package(ModelPackageName=package)["ModelApprovalStatus"] == "PendingManualApproval"
+    place.sagemaker.delete_model_package(ModelPackageName=package)
 
 
 def release(site: Site, answer: str) -> str:
@@ -142,23 +196,22 @@ def test_status_shows_what_was_refused_why_and_who_had_asked(site: Site, place: 
     assert refused["evidence"] in text
 
 
-def test_models_lists_the_newest_first_with_its_stage(site: Site) -> None:
-    package = release(site, "models")
+def test_models_lists_the_newest_first_with_its_stage(two_releases: tuple[str, str]) -> None:
     rows = json.loads(call(models, "dev", "--json"))
-    assert rows[0]["model_package_arn"] == package
-    assert (rows[0]["approval"], rows[0]["stage"]) == ("Approved", "Released")
+    listed = {row["model_package_arn"]: (row["approval"], row["stage"]) for row in rows}
+    assert listed[two_releases[1]] == ("Approved", "Released")
     assert [row["version"] for row in rows] == sorted((row["version"] for row in rows), reverse=True)
 
 
 def test_a_pipeline_with_a_parameter_that_it_does_not_have_is_not_started(place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "outputs", lambda environment: place.outputs)
     monkeypatch.setattr(pipeline, "session", lambda environment: place.session)
-    before = promotions.run_names(place, place.outputs.pipelines.release)
+    before = promotions.runs_of(place, place.outputs.pipelines.release)
     with pytest.raises(UsageError, match="the pipeline release has no parameter 'Package'") as raised:
         call(pipeline, "run", "dev", "release", "--param", "Package=x")
     assert raised.value.exit_code == 2
     assert "ModelPackageArn, Operation, RequestedBy" in str(raised.value.remedy)
-    assert promotions.run_names(place, place.outputs.pipelines.release) == before
+    assert promotions.runs_of(place, place.outputs.pipelines.release) == before
 
 
 def test_what_an_environment_lacks_is_no_fault_of_the_command_line(place: PlaceOf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ class Script:
     started: list[str] = field(default_factory=list)
     signed: list[str] = field(default_factory=list)
     has_room: bool = True
+    pipelines_looked_at: list[str] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
 
     # -- the part of boto3's sagemaker client that the command reads
@@ -87,10 +88,11 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(promotions, "place", places.__getitem__)
     monkeypatch.setattr(promotions, "package_arn", lambda at, version: PACKAGE)
     monkeypatch.setattr(promotions, "packages", lambda at: [])
-    monkeypatch.setattr(promotions, "run_names", lambda at, pipeline: list(made.admissions))
+    monkeypatch.setattr(promotions, "runs_of", lambda at, pipeline: list(made.admissions))
     monkeypatch.setattr(promotions, "is_going", lambda at, run: False)
     monkeypatch.setattr(promotions, "finished", lambda at, package, promotion: made.evidence.get(promotion))
     monkeypatch.setattr(promotions, "make_sure_of_room", made.look_for_room)
+    monkeypatch.setattr(promotions, "make_sure_of_images", lambda at, pipeline: made.pipelines_looked_at.append(pipeline))
     monkeypatch.setattr(promotions, "sign_request", lambda at, package: made.signed.append(package))
     monkeypatch.setattr(datasets, "current", lambda *_: {"uri": "s3://golden", "sha256": "a" * 64})
     monkeypatch.setattr(executions, "start", made.start)
@@ -115,6 +117,7 @@ def call(*arguments: str) -> dict[str, Any]:
 def test_a_first_promotion_names_the_image_by_digest_in_both_registries(script: Script) -> None:
     assert call()["state"] == "released"
     assert script.started == [attempt(1)]
+    assert script.pipelines_looked_at == [PROD.pipelines.admit]
     assert script.parameters["SourceImageUri"] == f"{STAGING.repositories.workload.uri}@{DIGEST}"
     assert script.parameters["ImageUri"] == f"{PROD.repositories.workload.uri}@{DIGEST}"
     assert script.parameters["RequestedBy"].endswith("people/somebody")
