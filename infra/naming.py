@@ -170,10 +170,6 @@ class Names:
     def approval_rule(self) -> str:
         return self._name("approved", limit=64)
 
-    @property
-    def approval_rule_arn(self) -> str:
-        return self.arn("events", f"rule/{self.approval_rule}")
-
     def alarm(self, what: str) -> str:
         return self._name(self.workload, what, limit=255)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lockstep.main import COMMANDS, available, load
+from lockstep.main import COMMANDS, load
 
 PAGE = Path("docs") / "commands.md"
 _WIDTH = 100
@@ -35,7 +35,7 @@ a document `{"error": {...}}`.
 def render() -> str:
     """The text of the page."""
     parts = [_OPENING]
-    for name in available():
+    for name in COMMANDS:
         command = load(name)
         parts.append(f"\n## {name}\n\n{COMMANDS[name][1]}\n")
         for path, each in sorted(leaves(command, f"lockstep {name}")):

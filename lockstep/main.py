@@ -7,7 +7,6 @@ look · 130 interrupted.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from typing import Any
 
@@ -48,10 +47,10 @@ class LazyGroup(TyperGroup):
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return available()
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return load(cmd_name) if cmd_name in available() else None
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The commands from the table: the inherited one would import them all."""
@@ -59,7 +58,7 @@ class LazyGroup(TyperGroup):
         formatter.write_paragraph()
         formatter.write_text((self.help or "").split("\b")[0].strip())
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in available()])
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
         self.format_options_only(ctx, formatter)
         with formatter.section("Example"):
             formatter.write_text("lockstep cloud up")
@@ -73,11 +72,6 @@ class LazyGroup(TyperGroup):
         if records:
             with formatter.section("Options"):
                 formatter.write_dl(records)
-
-
-def available() -> list[str]:
-    """Names of the commands whose modules there are, in the table's order."""
-    return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module) is not None]
 
 
 def load(name: str) -> Any:

@@ -42,10 +42,6 @@ class Caller:
     source_identity: str | None = None
 
     @property
-    def is_role(self) -> bool:
-        return ":role/" in self.principal_arn
-
-    @property
     def is_root(self) -> bool:
         return self.principal_arn.endswith(":root")
 

@@ -22,7 +22,7 @@ def approve(
         int | None, typer.Option("--model-package", metavar="N", min=1, help="Version; left out, the newest that waits.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the release that the approval starts.")] = True,
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Approve a model package, which starts its release, and watch that.
 
@@ -57,14 +57,14 @@ def approve(
         ApprovalDescription=f"approved by {who}"[:1024],
         CustomerMetadataProperties={approval.APPROVED: who.principal_id},
     )
-    if not json_:
+    if not as_json:
         console.print(f"approved {arn}\n  by {who}, asked for by {', '.join(str(each) for each in asked)}")
     if not wait:
-        if json_:
+        if as_json:
             emit({"state": "approved", "model_package_arn": arn, "approved_by": str(who)})
         return
-    outcome = promotions.await_release(at, arn, None if json_ else promotions.show_step, known=known)
-    if json_:
+    outcome = promotions.await_release(at, arn, None if as_json else promotions.show_step, known=known)
+    if as_json:
         emit({"state": "released", "model_package_arn": arn, "approved_by": str(who), "promotion": outcome.promotion})
     else:
         console.print(f"released {arn} as {outcome.endpoint_config}")

@@ -23,7 +23,7 @@ def group() -> None:
 def push(
     environment: EnvironmentName,
     workload: Annotated[str, typer.Argument(help="Folder name under workloads/; left out, the environment's own.")] = "",
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Export a workload's data and golden set, and upload both under their digests. What is there is not sent again.
 
@@ -35,7 +35,7 @@ def push(
     found = outputs(environment)
     used = session(environment)
     pushed = [datasets.push(used, found, file) for file in datasets.export(workload or found.workload)]
-    if json_:
+    if as_json:
         emit([asdict(each) for each in pushed])
         return
     for each in pushed:

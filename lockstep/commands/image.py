@@ -32,7 +32,7 @@ def build(
     base: Base = "",
     base_python: BasePython = "",
     overlay: Overlay = None,
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Build an image and print its digest: the same source and base give the same digest. Nothing leaves this machine.
 
@@ -40,7 +40,7 @@ def build(
     Example: lockstep image build mortgage
     """
     for name, image in _images(workload, toolkit, (base, base_python), overlay, both=False):
-        if json_:
+        if as_json:
             emit({"image": name, "digest": image.digest, "tag": image.tag, "bytes": image.size, "labels": dict(image.labels)})
         else:
             console.print(f"{name}  {image.digest}  {image.size:,} bytes")
@@ -54,7 +54,7 @@ def push(
     base: Base = "",
     base_python: BasePython = "",
     overlay: Overlay = None,
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Build an image and push it to an environment's repository. Without a name: the environment's workload and the toolkit.
 
@@ -73,13 +73,13 @@ def push(
             _check_toolkit(image)
     for name, image in images:
         repository = found.repositories.toolkit if name == "toolkit" else found.repositories.workload
-        if not json_:
+        if not as_json:
             console.print(f"{name} -> {repository.uri}")
-        push_image(client, repository.name, image, (lambda _: None) if json_ else (lambda line: console.print(f"  {line}")))
+        push_image(client, repository.name, image, (lambda _: None) if as_json else (lambda line: console.print(f"  {line}")))
         done.append({"image": name, "digest": image.digest, "tag": image.tag, "uri": f"{repository.uri}@{image.digest}"})
-        if not json_:
+        if not as_json:
             console.print(f"  {image.digest}  tag {image.tag}")
-    if json_:
+    if as_json:
         emit(done)
 
 

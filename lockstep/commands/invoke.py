@@ -22,7 +22,7 @@ def invoke(
     content_type: Annotated[
         str, typer.Option("--content-type", help="Left out: application/json if the body begins like it, else text/csv.")
     ] = "",
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Send a request to an environment's endpoint and print the answer.
 
@@ -41,7 +41,7 @@ def invoke(
     if not answer["ok"]:
         said = f"the endpoint answered {answer['status']}" if answer["status"] else "the service gave no answer of the endpoint"
         raise LockstepError(f"{said}: {answer['body']}", where=at.outputs.endpoint.name)
-    if json_:
+    if as_json:
         emit({"endpoint": at.outputs.endpoint.name, "status": answer["status"], "body": answer["body"]})
     else:
         print(answer["body"])

@@ -12,7 +12,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def models(environment: EnvironmentName, json_: Json = False) -> None:
+def models(environment: EnvironmentName, as_json: Json = False) -> None:
     """List the model packages of an environment, newest first, with approval, stage and digests.
 
     \b
@@ -40,7 +40,7 @@ def models(environment: EnvironmentName, json_: Json = False) -> None:
                 "gates": metadata.get("gates"),
             }
         )
-    if json_:
+    if as_json:
         emit(rows)
         return
     if not rows:

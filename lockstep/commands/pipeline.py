@@ -27,7 +27,7 @@ Pipeline = Annotated[str, typer.Argument(metavar="PIPELINE", help="training, adm
 def compile_(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a committed file is not current.")] = False,
     toolkit: Annotated[bool, typer.Option("--toolkit", help="Only the toolkit image's digest, which needs no SDK.")] = False,
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Compile the pipelines with the SageMaker SDK, and take the toolkit image's digest, into pipelines/definitions/.
 
@@ -42,7 +42,7 @@ def compile_(
     if not check:
         for path in stale:
             (root / path).write_text(files[path], encoding="utf-8")
-    if json_:
+    if as_json:
         emit({"files": sorted(files), "stale": stale, "written": [] if check else stale})
     else:
         for path in files:
@@ -59,7 +59,7 @@ def run(
     image: Annotated[str, typer.Option("--image", help="Digest of the image to train with; left out, that of the present source.")] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the run to its end.")] = True,
     token: Annotated[str, typer.Option("--token", help="Makes the start idempotent: the same token, the same run.")] = "",
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Start a pipeline. Training takes the present source's image and the environment's present data unless told otherwise.
 
@@ -78,18 +78,18 @@ def run(
     parameters = {**_training_defaults(found, used, image, given), **given} if pipeline == "training" else given
     _refuse_missing(pipeline, parameters, known)
     arn = executions.start(client, name, parameters, executions.token(token or uuid.uuid4().hex, pipeline))
-    if not json_:
+    if not as_json:
         console.print(f"started {arn}")
     if not wait:
-        if json_:
+        if as_json:
             emit({"execution": arn, "status": "Executing"})
         return
-    outcome = executions.watch(client, arn, None if json_ else _show)
+    outcome = executions.watch(client, arn, None if as_json else _show)
     error = None if outcome.succeeded else executions.explain(client, outcome)
     package = executions.registered_package(client, outcome)
     if package and found.promotion.approval == "manual":
         promotions.sign_request(promotions.Place(found, used), package)
-    if json_:
+    if as_json:
         told = explain(error) if error else None
         report = {**_report(arn, outcome.status, outcome.failure_reason, outcome.steps), "model_package_arn": package}
         emit({**report, "error": told.document()} if told else report)
@@ -104,7 +104,7 @@ def status(
     environment: EnvironmentName,
     pipeline: Pipeline,
     execution: Annotated[str, typer.Option("--execution", help="ARN of a run; left out, the newest.")] = "",
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show a run of a pipeline, step by step.
 
@@ -117,7 +117,7 @@ def status(
     arn = execution or _newest(client, _name(outputs(environment), pipeline))
     described = client.describe_pipeline_execution(PipelineExecutionArn=arn)
     states = executions.steps(client, arn)
-    if json_:
+    if as_json:
         emit(_report(arn, described["PipelineExecutionStatus"], described.get("FailureReason", ""), states))
         return
     console.print(f"{arn}  {described['PipelineExecutionStatus']}")

@@ -24,7 +24,7 @@ def promote(
     model_package: Annotated[
         int | None, typer.Option("--model-package", metavar="N", min=1, help="Version in the source's group; left out, the newest.")
     ] = None,
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Promote a model package from one environment to the next: verify, copy, judge, register, release.
 
@@ -48,18 +48,18 @@ def promote(
             remedy="Promote along the declared chain.",
         )
     package = promotions.package_arn(origin, model_package) if model_package else _newest(origin)
-    say = None if json_ else promotions.show_step
-    if not json_:
+    say = None if as_json else promotions.show_step
+    if not as_json:
         console.print(f"promoting {package}\n  from {source} to {target}")
     try:
         result = _run(origin, goal, package, say)
     except LockstepError as error:
-        if json_:
+        if as_json:
             told = explain(error)
             emit({"source_model_package_arn": package, "error": told.document() if told else str(error)})
             raise typer.Exit(error.exit_code) from error
         raise
-    if json_:
+    if as_json:
         emit({"source_model_package_arn": package, **result})
     elif result["state"] == "pending-approval":
         console.print(f"registered {result['model_package_arn']}\nit waits for approval: `lockstep approve {target}`")

@@ -10,7 +10,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def redeploy(environment: EnvironmentName, json_: Json = False) -> None:
+def redeploy(environment: EnvironmentName, as_json: Json = False) -> None:
     """Release the present model again, blue-green, with the serving spec as the stack file now says.
 
     This is how an edit of instance type, count, keys or capture reaches the live fleet.
@@ -22,4 +22,4 @@ def redeploy(environment: EnvironmentName, json_: Json = False) -> None:
     """
     from lockstep.operations import run
 
-    run(environment, "redeploy", as_json=json_)
+    run(environment, "redeploy", as_json=as_json)

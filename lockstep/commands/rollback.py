@@ -10,7 +10,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def rollback(environment: EnvironmentName, json_: Json = False) -> None:
+def rollback(environment: EnvironmentName, as_json: Json = False) -> None:
     """Release the model that served before the present one, blue-green as any release, and judged as one.
 
     Exit codes: 0 released, 1 failed, 4 rolled back, 5 unknown.
@@ -20,4 +20,4 @@ def rollback(environment: EnvironmentName, json_: Json = False) -> None:
     """
     from lockstep.operations import run
 
-    run(environment, "rollback", as_json=json_)
+    run(environment, "rollback", as_json=as_json)

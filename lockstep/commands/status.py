@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def status(
     environment: Annotated[str, typer.Argument(metavar="[ENV]", help="An environment; left out, all that have a stack file.")] = "",
-    json_: Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show what serves in each environment, since when, what is under way, and what was refused.
 
@@ -39,7 +39,7 @@ def status(
 
     rows = [_row(name, alone=bool(environment)) for name in ([environment] if environment else stack_names(stacks_folder()))]
     rows.sort(key=lambda row: str(row["account_id"]))
-    if json_:
+    if as_json:
         emit(rows)
     else:
         _show(rows)

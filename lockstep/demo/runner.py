@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from infra.errors import LockstepError
+from lockstep.context import home
 
 _KEPT_LINES = 60
 
@@ -99,7 +100,7 @@ class Runner:
             raise LockstepError(
                 f"exit code {ran.exit_code}, not {expected}. Its last lines:\n{tail}",
                 where=step.shown,
-                remedy="`make clean` starts over; the cloud's log is .lockstep/cloud/cloud.log.",
+                remedy=f"`make clean` starts over; the cloud's log is {home() / 'cloud' / 'cloud.log'}.",
             )
         self._say(f"    {prefix}[dim]{ran.seconds:.1f} s{'' if ran.exit_code == 0 else f', exit code {ran.exit_code}'}[/dim]")
         return ran

@@ -17,9 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One answered request: when it was sent (monotonic seconds), whether it succeeded, else the error's code and text."""
+    """One answered request: whether it succeeded, else the error's code."""
 
-    sent_at: float
     ok: bool
     request: int
     error: str = ""
@@ -38,11 +37,6 @@ class Tally:
     @property
     def failed(self) -> int:
         return sum(not answer.ok for answer in self.answers)
-
-    @property
-    def last_failure_at(self) -> float | None:
-        """Monotonic time at which the last request that failed was sent, or None."""
-        return max((answer.sent_at for answer in self.answers if not answer.ok), default=None)
 
     def errors(self) -> Counter[str]:
         return Counter(answer.error for answer in self.answers if not answer.ok)
@@ -118,14 +112,13 @@ class Traffic:
                 self.tally.answers.append(answer)
 
     def _send(self, number: int) -> Answer:
-        sent_at = time.monotonic()
         try:
             response = self._client.invoke_endpoint(
                 EndpointName=self._endpoint, ContentType=self._content_type, Body=self._payloads[number % len(self._payloads)]
             )
             response["Body"].read()
         except ClientError as error:
-            return Answer(sent_at=sent_at, ok=False, request=number, error=error.response.get("Error", {}).get("Code", "Unknown"))
+            return Answer(ok=False, request=number, error=error.response.get("Error", {}).get("Code", "Unknown"))
         except BotoCoreError as error:
-            return Answer(sent_at=sent_at, ok=False, request=number, error=type(error).__name__)
-        return Answer(sent_at=sent_at, ok=True, request=number)
+            return Answer(ok=False, request=number, error=type(error).__name__)
+        return Answer(ok=True, request=number)

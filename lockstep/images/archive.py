@@ -103,12 +103,3 @@ def _add(archive: tarfile.TarFile, entry: tarfile.TarInfo, file: File) -> None:
         entry.size = file.content.stat().st_size
         with file.content.open("rb") as content:
             archive.addfile(entry, content)
-
-
-def gzip(data: bytes) -> bytes:
-    """`data` as a gzip stream of stored blocks."""
-    stream = io.BytesIO()
-    zipped = _Gzip(stream)
-    zipped.write(data)
-    zipped.end()
-    return stream.getvalue()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.errors import LockstepError
 from lockstep import context
+from lockstep.demo.runner import Runner, Step
 from lockstep.demo.steps import Demo, trained
 from tests.lockstep.conftest import Ran
 
@@ -47,3 +52,10 @@ def test_what_the_demo_itself_asks_is_asked_of_the_embedded_cloud(lockstep: Call
     monkeypatch.setattr(Demo, "show_status", lambda self: None)
     assert lockstep("demo").code == 0
     assert asked == ["local"]
+
+
+def test_a_step_that_fails_names_the_log_of_its_own_cloud(project: Path) -> None:
+    step = Step(title="fail", argv=[sys.executable, "-c", "raise SystemExit(3)"], shown="fail", environment={})
+    with pytest.raises(LockstepError, match="exit code 3, not 0") as raised:
+        Runner(project, context.errors, total=1).run(step)
+    assert str(Path(os.environ["LOCKSTEP_HOME"], "cloud", "cloud.log")) in str(raised.value.remedy)

@@ -25,7 +25,7 @@ CODES = {"GateRefused": 3, "RolledBack": 4, "OutcomeUnknown": 5, "UsageError": 2
 
 
 def all_commands() -> list[tuple[str, Any]]:
-    return [leaf for name in main.available() for leaf in command_docs.leaves(main.load(name), f"lockstep {name}")]
+    return [leaf for name in main.COMMANDS for leaf in command_docs.leaves(main.load(name), f"lockstep {name}")]
 
 
 def test_help_imports_no_command_and_no_sdk() -> None:
@@ -36,12 +36,12 @@ def test_help_imports_no_command_and_no_sdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for name in main.available():
+    for name in main.COMMANDS:
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE)
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("name", main.available())
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_the_table_says_what_the_command_says(name: str) -> None:
     command = main.load(name)
     own = (command.help or "").strip().splitlines()[0] if command.help else ""

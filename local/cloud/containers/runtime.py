@@ -41,10 +41,6 @@ class PreparedImage:
     image: Image | None
     venv: Path | None
 
-    @property
-    def is_prebuilt(self) -> bool:
-        return self.image is None
-
 
 _runtimes: WeakKeyDictionary[Cloud, ContainerRuntime] = WeakKeyDictionary()
 _making = threading.Lock()

@@ -49,9 +49,5 @@ def resource_in_use(message: str) -> CloudError:
     return CloudError("ResourceInUse", message)
 
 
-def limit_exceeded(message: str) -> CloudError:
-    return CloudError("ResourceLimitExceeded", message)
-
-
 def conflict(message: str) -> CloudError:
     return CloudError("ConflictException", message)
