@@ -106,8 +106,19 @@ class Candidate:
         return name
 
 
-def check_gates(text: bytes | None, where: str) -> dict[str, Any]:
-    """The gates' report, if it says that they passed. What is missing or is no number never passes."""
+def report_place(candidate: Candidate, key: str, bucket: str) -> tuple[str, str]:
+    """Bucket and key of a report that the package names; it must lie where the environment's own jobs write, and nobody else."""
+    uri = candidate.value(key)
+    found = split_s3(uri, candidate.arn)
+    if found[0] != bucket:
+        raise IntegrityError(
+            f"the package's {key} lies outside its environment's bucket {bucket}", where=uri, remedy="Evaluate and register it again."
+        )
+    return found
+
+
+def check_gates(text: bytes | None, candidate: Candidate, where: str) -> dict[str, Any]:
+    """The gates' report, if it says that this very candidate passed them. What is missing or is no number never passes."""
     report = _json(text, where)
     if report.get("passed") is not True:
         raise IntegrityError(
@@ -115,30 +126,36 @@ def check_gates(text: bytes | None, where: str) -> dict[str, Any]:
             where=where,
             remedy="Promote another package.",
         )
+    _check_subject("gates' report", report, candidate, where)
     return report
 
 
 def check_evaluation(text: bytes | None, candidate: Candidate, where: str) -> dict[str, Any]:
-    """The evaluation, if it is of this package's very artefact and image and all its metrics are numbers."""
+    """The evaluation, if it is of this package's very artefact and image, on its golden data, and all its metrics are numbers."""
     report = _json(text, where)
     if report.get("applicable") is not True or not isinstance(report.get("metrics"), dict) or not report["metrics"]:
         raise IntegrityError("the evaluation has no metrics", where=where, remedy="Evaluate the candidate again.")
     for name, value in report["metrics"].items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise IntegrityError(f"metric {name} is {value!r}, not a number", where=where, remedy="Evaluate the candidate again.")
-    if report.get("artefact_sha256") != candidate.digest("artefact-sha256"):
-        raise IntegrityError(
-            f"the evaluation is of artefact {report.get('artefact_sha256')}, the package holds {candidate.digest('artefact-sha256')}",
-            where=where,
-            remedy="Evaluate and register the candidate again.",
-        )
-    if not str(report.get("image", "")).endswith(candidate.image_name.digest):
-        raise IntegrityError(
-            f"the evaluation ran image {report.get('image')!r}, the package names {candidate.image_name.digest}",
-            where=where,
-            remedy="Evaluate and register the candidate again.",
-        )
+    _check_subject("evaluation", report, candidate, where)
     return report
+
+
+def _check_subject(what: str, report: dict[str, Any], candidate: Candidate, where: str) -> None:
+    image = str(report.get("image", ""))
+    said = {
+        "artefact": (report.get("artefact_sha256"), candidate.digest("artefact-sha256")),
+        "image": (image[image.rfind("@") + 1 :], candidate.image_name.digest),
+        "golden data": (report.get("golden_sha256"), candidate.digest("golden-sha256")),
+    }
+    for name, (judged, held) in said.items():
+        if judged != held:
+            raise IntegrityError(
+                f"the {what} is of {name} {judged}, the package holds {held}",
+                where=where,
+                remedy="Evaluate and register the candidate again.",
+            )
 
 
 def _json(text: bytes | None, where: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,17 @@ from botocore.exceptions import ClientError
 from infra.errors import ConflictError, IntegrityError, LockstepError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.promotion import approval, images, render
-from pipelines.promotion.candidate import Candidate, check_evaluation, check_gates, split_s3
+from pipelines.promotion.candidate import Candidate, check_evaluation, check_gates, report_place, split_s3
 from pipelines.promotion.decisions import IN_PROGRESS, EndpointView
 from pipelines.promotion.seam import Aws, code, passing, text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cleared:
-    """What preflight learnt and the release goes on with."""
+    """What preflight learnt and the release goes on with. `judged` holds both reports, `gates` and `evaluation`, and the SHA-256 of their
+    bytes, `gates_sha256` and `evaluation_sha256`."""
 
-    gates: dict[str, Any]
-    evaluation: dict[str, Any]
+    judged: dict[str, Any]
     probes: tuple[dict[str, str], ...]
 
 
@@ -34,11 +35,18 @@ def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: Endpo
     """
     found: dict[str, Any] = {}
 
-    def keep(name: str, read: Callable[[], Any]) -> Callable[[], None]:
+    def keep(name: str, find: Callable[[], Any]) -> Callable[[], None]:
         def check() -> None:
-            found[name] = read()
+            found[name] = find()
 
         return check
+
+    digests: dict[str, str] = {}
+
+    def read(key: str) -> bytes | None:
+        body = aws.read_object(*report_place(candidate, key, outputs.buckets.artefacts.name))
+        digests[key.replace("-uri", "_sha256")] = hashlib.sha256(body or b"").hexdigest()
+        return body
 
     checks: list[Callable[[], None]] = [
         lambda: check_account(aws, outputs),
@@ -51,14 +59,13 @@ def run(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate, view: Endpo
         lambda: check_image(aws, outputs, candidate),
         lambda: check_keys(aws, outputs),
         lambda: check_ledger(aws, outputs),
-        keep("gates", lambda: check_gates(_object(aws, candidate, "gates-uri"), candidate.value("gates-uri"))),
-        keep(
-            "evaluation", lambda: check_evaluation(_object(aws, candidate, "evaluation-uri"), candidate, candidate.value("evaluation-uri"))
-        ),
-        keep("probes", lambda: probes(aws, candidate)),
+        keep("gates", lambda: check_gates(read("gates-uri"), candidate, candidate.value("gates-uri"))),
+        keep("evaluation", lambda: check_evaluation(read("evaluation-uri"), candidate, candidate.value("evaluation-uri"))),
+        keep("probes", lambda: probes(aws, outputs, candidate)),
     ]
     check_all(checks, heartbeat)
-    return Cleared(gates=found["gates"], evaluation=found["evaluation"], probes=found["probes"])
+    judged = {"gates": found["gates"], "evaluation": found["evaluation"], **digests}
+    return Cleared(judged=judged, probes=found["probes"])
 
 
 def check_all(checks: Sequence[Callable[[], Any]], heartbeat: Callable[[], None] = lambda: None) -> None:
@@ -197,15 +204,12 @@ def check_ledger(aws: Aws, outputs: EnvironmentOutputs) -> None:
         )
 
 
-def probes(aws: Aws, candidate: Candidate) -> tuple[dict[str, str], ...]:
+def probes(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate) -> tuple[dict[str, str], ...]:
     """Golden requests with the answers that this very artefact gave when it was evaluated."""
-    uri = candidate.value("evaluation-uri").rpartition("/")[0] + "/probes.json"
-    body = aws.read_object(*split_s3(uri, candidate.arn))
+    bucket, key = report_place(candidate, "evaluation-uri", outputs.buckets.artefacts.name)
+    key = key.rpartition("/")[0] + "/probes.json"
+    body, uri = aws.read_object(bucket, key), f"s3://{bucket}/{key}"
     requests = json.loads(body).get("requests", []) if body else []
     if not requests:
         raise IntegrityError("there are no golden requests to probe the new fleet with", where=uri, remedy="Evaluate the candidate again.")
     return tuple({key: str(request[key]) for key in ("content_type", "body", "answer")} for request in requests)
-
-
-def _object(aws: Aws, candidate: Candidate, key: str) -> bytes | None:
-    return aws.read_object(*split_s3(candidate.value(key), candidate.arn))

@@ -158,7 +158,7 @@ class Rollout:
             self._entry,
             people=self._people,
             probes=[dict(probe) for probe in cleared.probes],
-            judged={"gates": cleared.gates, "evaluation": cleared.evaluation},
+            judged=cleared.judged,
             candidate={"image": candidate.image, "model_data_url": candidate.model_data_url, "metadata": candidate.metadata},
             **vars(self._job),
         )

@@ -25,7 +25,7 @@ from infra.outputs import EnvironmentOutputs, PromotionSource
 from pipelines.jobs import champion
 from pipelines.jobs.place import environment_outputs, output_folder, run_processing, write_json
 from pipelines.promotion import images, preflight, refusals, resources
-from pipelines.promotion.candidate import Candidate, ImageName, check_evaluation, check_gates, split_s3
+from pipelines.promotion.candidate import Candidate, ImageName, check_evaluation, check_gates, report_place, split_s3
 from pipelines.promotion.evidence import check_released, evidence_key
 from pipelines.promotion.journal import Journal
 from pipelines.promotion.refusals import Asked
@@ -145,8 +145,8 @@ def _check_all(
 
     def judged(key: str, check: Callable[[bytes | None], Any]) -> Callable[[], None]:
         def read() -> None:
-            uri = candidate.value(key)
-            check(_granted(lambda: aws.read_object(*split_s3(uri, candidate.arn)), uri))
+            place = report_place(candidate, key, source.artefacts_bucket.name)
+            check(_granted(lambda: aws.read_object(*place), candidate.value(key)))
 
         return read
 
@@ -161,7 +161,7 @@ def _check_all(
         artefact,
         image,
         golden,
-        judged("gates-uri", lambda text: check_gates(text, candidate.value("gates-uri"))),
+        judged("gates-uri", lambda text: check_gates(text, candidate, candidate.value("gates-uri"))),
         judged("evaluation-uri", lambda text: check_evaluation(text, candidate, candidate.value("evaluation-uri"))),
         lambda: _check_evidence(aws, source, candidate),
         lambda: preflight.check_keys(aws, outputs),

@@ -241,7 +241,9 @@ class Site:
         uri = self.put(f"models/{sha}/model.tar.gz", artefact)
         digest = self.image.rpartition("@")[2]
         folder = f"runs/{self._versions}"
-        evaluation = {"applicable": True, "metrics": {"auc": 0.8}, "artefact_sha256": sha, "image": self.image}
+        subject = {"artefact_sha256": sha, "image": self.image, "golden_sha256": "a" * 64}
+        evaluation = {"applicable": True, "metrics": {"auc": 0.8}, **subject}
+        gates = {"passed": True, "summary": "all passed", **subject}
         probes = {"requests": [{"content_type": "text/csv", "body": f"golden {n}", "answer": answer} for n in range(3)]}
         values = {
             "workload": "tiny",
@@ -251,7 +253,7 @@ class Site:
             "code-sha256": "c" * 64,
             "golden-sha256": "a" * 64,
             "evaluation-uri": self.put(f"{folder}/evaluation.json", json.dumps(evaluation).encode()),
-            "gates-uri": self.put(f"{folder}/gates.json", json.dumps({"passed": True, "summary": "all passed"}).encode()),
+            "gates-uri": self.put(f"{folder}/gates.json", json.dumps(gates).encode()),
             "requested-by": f"arn:aws:sts::{o.account_id}:assumed-role/data/asker",
             "promotion-id": promotion or f"{o.environment}-{self._versions}-1",
             **metadata,

@@ -221,9 +221,9 @@ def test_a_metric_that_is_no_number_is_no_evidence(value: object) -> None:
     image = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/a@{digest}"
     candidate = Candidate(
         arn="p", status="Completed", approval="Approved", image=image, model_data_url="s3://b/k",
-        metadata={"artefact-sha256": "a" * 64, "image-digest": digest},
+        metadata={"artefact-sha256": "a" * 64, "image-digest": digest, "golden-sha256": "d" * 64},
     )  # fmt: skip
-    good = {"applicable": True, "metrics": {"auc": 0.9}, "artefact_sha256": "a" * 64, "image": image}
+    good = {"applicable": True, "metrics": {"auc": 0.9}, "artefact_sha256": "a" * 64, "image": image, "golden_sha256": "d" * 64}
     assert check_evaluation(json.dumps(good).encode(), candidate, "e")["metrics"] == {"auc": 0.9}
     with pytest.raises(IntegrityError, match="metric auc"):
         check_evaluation(json.dumps({**good, "metrics": {"auc": value}}).encode(), candidate, "e")

@@ -77,11 +77,12 @@ class World:
         self.images[digest] = {"manifest": IMAGE_MANIFEST, "media_type": "", "tags": ["one"]}
         self.objects[bucket, f"models/{sha}/model.tar.gz"] = artefact
         folder = f"evidence/{version}"
-        evaluation = {"applicable": True, "metrics": {"auc": 0.8}, "artefact_sha256": sha, "image": image}
+        subject = {"artefact_sha256": sha, "image": image, "golden_sha256": "a" * 64}
+        evaluation = {"applicable": True, "metrics": {"auc": 0.8}, **subject}
         probes = {"requests": [{"content_type": "text/csv", "body": f"row {n}", "answer": f"answer {version} {n}"} for n in range(3)]}
         self.objects[bucket, f"{folder}/evaluation.json"] = json.dumps(evaluation).encode()
         self.objects[bucket, f"{folder}/probes.json"] = json.dumps(probes).encode()
-        self.objects[bucket, f"{folder}/gates.json"] = json.dumps({"passed": True, "summary": "all passed"}).encode()
+        self.objects[bucket, f"{folder}/gates.json"] = json.dumps({"passed": True, "summary": "all passed", **subject}).encode()
         for probe in probes["requests"]:
             self.answers[f"{arn} {probe['body']}"] = probe["answer"]
         metadata = {
