@@ -17,6 +17,9 @@ from pipelines.promotion.candidate import Candidate, check_evaluation, check_gat
 from pipelines.promotion.decisions import IN_PROGRESS, EndpointView
 from pipelines.promotion.seam import Aws, code, passing, text
 
+_PROBES_CHARACTERS = 128 * 1024
+"""What the golden requests may take of the journal's entry, for which DynamoDB allows 400 KB in all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cleared:
@@ -205,11 +208,25 @@ def check_ledger(aws: Aws, outputs: EnvironmentOutputs) -> None:
 
 
 def probes(aws: Aws, outputs: EnvironmentOutputs, candidate: Candidate) -> tuple[dict[str, str], ...]:
-    """Golden requests with the answers that this very artefact gave when it was evaluated."""
+    """Golden requests with the answers that this very artefact gave when it was evaluated; the first, as far as the journal has room."""
     bucket, key = report_place(candidate, "evaluation-uri", outputs.buckets.artefacts.name)
     key = key.rpartition("/")[0] + "/probes.json"
     body, uri = aws.read_object(bucket, key), f"s3://{bucket}/{key}"
     requests = json.loads(body).get("requests", []) if body else []
     if not requests:
         raise IntegrityError("there are no golden requests to probe the new fleet with", where=uri, remedy="Evaluate the candidate again.")
-    return tuple({key: str(request[key]) for key in ("content_type", "body", "answer")} for request in requests)
+    kept: list[dict[str, str]] = []
+    room = _PROBES_CHARACTERS
+    for request in requests:
+        probe = {key: str(request[key]) for key in ("content_type", "body", "answer")}
+        room -= len(json.dumps(probe))
+        if room < 0:
+            break
+        kept.append(probe)
+    if not kept:
+        raise PreflightError(
+            f"the first golden request and its answer take more than {_PROBES_CHARACTERS} characters",
+            where=uri,
+            remedy="Probe with smaller requests: put smaller records first in the golden data, then evaluate the candidate again.",
+        )
+    return tuple(kept)

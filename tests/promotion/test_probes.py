@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
 
+from infra.errors import PreflightError
 from pipelines.promotion import seam
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.seam import Answer, Aws
@@ -83,3 +85,30 @@ def test_a_service_that_answers_no_golden_request_leaves_nothing_to_judge_by() -
     assert outcome.ending == "rolled-back"
     assert "golden request 0 got no answer" in outcome.reasons[0]
     assert_converged(world, outcome, good.endpoint_config)
+
+
+def with_requests_of(world: World, arn: str, size: int) -> None:
+    """Fifty golden requests of `size` characters each."""
+    requests = [{"content_type": "text/csv", "body": f"{n:02d}" + "x" * size, "answer": f"answer {n}"} for n in range(50)]
+    place = (world.outputs.buckets.artefacts.name, "evidence/1/probes.json")
+    world.objects[place] = json.dumps({"requests": requests}).encode()
+    world.answers |= {f"{arn} {request['body']}": request["answer"] for request in requests}
+
+
+@pytest.mark.parametrize(("size", "kept"), [(100, 50), (8_000, 16), (100_000, 1)])
+def test_large_requests_are_kept_as_far_as_an_item_of_the_journal_holds_them(size: int, kept: int) -> None:
+    world = World()
+    arn = world.add_package(1)
+    with_requests_of(world, arn, size)
+    assert run(world, release(arn)).ending == "released"
+    assert max(len(json.dumps(item["body"])) for item in world.items.values()) < 300_000
+    assert len(world.items["dev-p1-1"]["body"]["facts"]["probes"]) == kept
+
+
+def test_a_request_that_no_item_of_the_journal_holds_is_refused_before_anything_changes() -> None:
+    world = World()
+    arn = world.add_package(1)
+    with_requests_of(world, arn, 500_000)
+    with pytest.raises(PreflightError, match="the first golden request and its answer take more than 131072 characters"):
+        run(world, release(arn))
+    assert world.updates == []
