@@ -31,10 +31,15 @@ def message(found: list[str]) -> str:
     return f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: {'; '.join(found)}"
 
 
+_CONTAINERS: dict[str, type | tuple[type, ...]] = {"list": (list, tuple), "map": Mapping}
+
+
 def _check(shape: Shape, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     if kind == "structure":
         yield from _check_structure(shape, value, path)
+    elif kind in _CONTAINERS and not isinstance(value, _CONTAINERS[kind]):
+        yield f"Value '{_show(value)}' at '{path}' failed to satisfy constraint: Member must be a {kind}"
     elif kind == "list":
         yield from _check_length(shape, value, path)
         for index, item in enumerate(value, 1):
@@ -83,6 +88,9 @@ def _check_string(shape: Shape, value: Any, path: str) -> Iterator[str]:
 
 def _check_number(shape: Shape, value: Any, path: str) -> Iterator[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if (low, high) != (None, None) and (isinstance(value, bool) or not isinstance(value, int | float)):
+        yield f"Value '{_show(value)}' at '{path}' failed to satisfy constraint: Member must be a number"
+        return
     if low is not None and value < low:
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must have value greater than or equal to {low}"
     if high is not None and value > high:

@@ -57,7 +57,10 @@ class AlarmApi:
         if params.get("AlarmTypes") and "MetricAlarm" not in params["AlarmTypes"]:
             return {"MetricAlarms": [], "CompositeAlarms": []}
         found = [a for a in self._room.alarms.all() if _selected(a, params)]
-        start, size = int(params.get("NextToken") or 0), int(params.get("MaxRecords") or PAGE)
+        token, size = params.get("NextToken") or "0", int(params.get("MaxRecords") or PAGE)
+        if not token.isdecimal():
+            raise CloudError("InvalidNextToken", "The next token specified is invalid.")
+        start = int(token)
         result: dict[str, Any] = {"MetricAlarms": [describe(a) for a in found[start : start + size]], "CompositeAlarms": []}
         if len(found) > start + size:
             result["NextToken"] = str(start + size)

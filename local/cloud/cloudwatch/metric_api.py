@@ -152,7 +152,10 @@ class MetricApi:
         """Metrics that have data, filtered by namespace, name and dimensions."""
         checked("ListMetrics", params)
         found = [m for m in self._room.store.metrics() if _listed(m, params)]
-        start = int(params.get("NextToken") or 0)
+        token = params.get("NextToken") or "0"
+        if not token.isdecimal():
+            raise CloudError("InvalidParameterValue", "The value of the parameter NextToken is invalid.")
+        start = int(token)
         result: dict[str, Any] = {
             "Metrics": [
                 {"Namespace": m.namespace, "MetricName": m.name, "Dimensions": [{"Name": k, "Value": v} for k, v in m.dimensions]}

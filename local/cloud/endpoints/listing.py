@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from local.cloud.sagemaker.base import validation
+
 PAGE = 10
 """What SageMaker returns when MaxResults is not given."""
 
@@ -25,7 +27,10 @@ def listed(member: str, items: list[dict[str, Any]], given: Mapping[str, Any], n
             items = [i for i in items if sign * (i[field].timestamp() - _epoch(limit)) >= 0]
     key = {"Name": name, "Status": "EndpointStatus"}.get(given.get("SortBy", ""), "CreationTime")
     items = sorted(items, key=lambda i: i[key], reverse=given.get("SortOrder", "Descending") == "Descending")
-    start, size = int(given.get("NextToken") or 0), int(given.get("MaxResults") or PAGE)
+    token, size = given.get("NextToken") or "0", int(given.get("MaxResults") or PAGE)
+    if not token.isdecimal():
+        raise validation("The NextToken is not valid.")
+    start = int(token)
     result: dict[str, Any] = {member: items[start : start + size]}
     if len(items) > start + size:
         result["NextToken"] = str(start + size)

@@ -84,7 +84,7 @@ def parse(text: str) -> Definition:
         raise _wrong("it is no JSON object")
     if raw.get("Version") != VERSION:
         raise _wrong(f"Version must be {VERSION}, not {raw.get('Version')!r}")
-    parameters = _parameters(raw.get("Parameters") or [])
+    parameters = _parameters(_objects(raw, "Parameters", "the definition"))
     steps: dict[str, Step] = {}
     for step in _steps(raw.get("Steps"), None):
         if step.name in steps:
@@ -141,10 +141,10 @@ def _steps(raw: Any, branch: tuple[str, bool] | None) -> Iterator[Step]:
             name=name,
             type=kind,
             arguments=arguments,
-            dependencies=tuple(_dependency(name, item) for item in entry.get("DependsOn") or []),
-            property_files={item["PropertyFileName"]: item for item in entry.get("PropertyFiles") or []},
+            dependencies=tuple(_dependency(name, item) for item in _list(entry, "DependsOn", f"the step {name}")),
+            property_files=_property_files(name, entry),
             cache=Cache.parse(name, entry.get("CacheConfig")),
-            retries=tuple(RetryPolicy.parse(name, item) for item in entry.get("RetryPolicies") or []),
+            retries=tuple(RetryPolicy.parse(name, item) for item in _objects(entry, "RetryPolicies", f"the step {name}")),
             branch=branch,
             display_name=entry.get("DisplayName"),
             description=entry.get("Description"),
@@ -154,6 +154,31 @@ def _steps(raw: Any, branch: tuple[str, bool] | None) -> Iterator[Step]:
                 raise _wrong(f"the condition step {name} has no Conditions")
             yield from _steps(arguments.get("IfSteps") or [], (name, True))
             yield from _steps(arguments.get("ElseSteps") or [], (name, False))
+
+
+def _list(raw: Mapping[str, Any], member: str, owner: str) -> list[Any]:
+    found = raw.get(member) or []
+    if not isinstance(found, list):
+        raise _wrong(f"{member} of {owner} must be a list")
+    return found
+
+
+def _objects(raw: Mapping[str, Any], member: str, owner: str) -> list[dict[str, Any]]:
+    found = _list(raw, member, owner)
+    for item in found:
+        if not isinstance(item, dict):
+            raise _wrong(f"{member} of {owner} holds {item!r}, which is no object")
+    return found
+
+
+def _property_files(step: str, raw: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    files = {}
+    for item in _objects(raw, "PropertyFiles", f"the step {step}"):
+        for member in ("PropertyFileName", "OutputName", "FilePath"):
+            if not isinstance(item.get(member), str):
+                raise _wrong(f"a property file of the step {step} has no {member}")
+        files[item["PropertyFileName"]] = item
+    return files
 
 
 def _dependency(step: str, raw: Any) -> Dependency:

@@ -74,11 +74,11 @@ def references(value: Any) -> Iterator[Reference]:
         if set(value) == {"Get"}:
             yield Reference.parse(value["Get"])
             return
-        if set(value) == {"Std:Join"} and not isinstance(value["Std:Join"].get("Values"), list):
+        if set(value) == {"Std:Join"} and not (isinstance(value["Std:Join"], dict) and isinstance(value["Std:Join"].get("Values"), list)):
             raise BadReference("Std:Join needs a list of Values")
         if set(value) == {"Std:JsonGet"}:
             inner = value["Std:JsonGet"]
-            if ("PropertyFile" in inner) == ("S3Uri" in inner) or not inner.get("Path"):
+            if not isinstance(inner, dict) or ("PropertyFile" in inner) == ("S3Uri" in inner) or not isinstance(inner.get("Path"), str):
                 raise BadReference("Std:JsonGet needs a Path and either a PropertyFile or an S3Uri")
         for item in value.values():
             yield from references(item)

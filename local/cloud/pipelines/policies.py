@@ -32,7 +32,8 @@ class RetryPolicy:
 
     @classmethod
     def parse(cls, step: str, raw: Mapping[str, Any]) -> RetryPolicy:
-        kinds = tuple(raw.get("ExceptionType") or ())
+        given = raw.get("ExceptionType") or ()
+        kinds = tuple(map(str, given if isinstance(given, list) else (given,)))
         unknown = sorted(set(kinds) - EXCEPTIONS)
         if not kinds or unknown:
             raise _wrong(step, f"ExceptionType {', '.join(unknown) or 'is missing'}")
@@ -46,8 +47,10 @@ class RetryPolicy:
             ("ExpireAfterMin", minutes, 14400),
             ("IntervalSeconds", raw.get("IntervalSeconds", 1), 43200),
         ):
-            if value is not None and not 1 <= value <= limit:
+            if value is not None and not (_is_number(value) and 1 <= value <= limit):
                 raise _wrong(step, f"{name} must lie between 1 and {limit}")
+        if not _is_number(raw.get("BackoffRate", 2.0)):
+            raise _wrong(step, "BackoffRate must be a number")
         expire = minutes * 60.0 if minutes is not None else None
         return cls(kinds, float(raw.get("IntervalSeconds", 1)), float(raw.get("BackoffRate", 2.0)), attempts, expire)
 
@@ -69,6 +72,8 @@ class Cache:
 
     @classmethod
     def parse(cls, step: str, raw: Mapping[str, Any] | None) -> Cache | None:
+        if raw is not None and not isinstance(raw, Mapping):
+            raise _wrong(step, "CacheConfig must be an object")
         if not raw or not raw.get("Enabled"):
             return None
         text = raw.get("ExpireAfter")
@@ -80,6 +85,10 @@ class Cache:
         parts = {name: int(value) for name, value in match.groupdict(default="0").items()}
         days = parts["years"] * 365 + parts["months"] * 30 + parts["weeks"] * 7 + parts["days"]
         return cls(timedelta(days=days, hours=parts["hours"], minutes=parts["minutes"], seconds=parts["seconds"]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _wrong(step: str, reason: str) -> Exception:

@@ -100,6 +100,7 @@ def test_an_error_keeps_its_code_in_every_protocol(client: Any) -> None:
     calls = {
         "ResourceNotFound": partial(client.set_alarm_state, AlarmName="nobody", StateValue="OK", StateReason="x"),
         "NotImplemented": partial(client.put_composite_alarm, AlarmName="c", AlarmRule="ALARM(a)"),
+        "InvalidNextToken": partial(client.describe_alarms, NextToken="tomorrow"),
         "ValidationError": partial(client.put_metric_alarm, **(ALARM | {"TreatMissingData": "perhaps"})),
         "InvalidParameterValue": partial(client.put_metric_data, Namespace="AWS/SageMaker", MetricData=[{"MetricName": "m", "Value": 1.0}]),
     }
@@ -109,6 +110,12 @@ def test_an_error_keeps_its_code_in_every_protocol(client: Any) -> None:
             call()
         codes[expected] = caught.value.response["Error"]["Code"]
     assert codes == {code: code for code in calls}
+
+
+def test_a_token_of_nobody_lists_no_metrics(cloudwatch: Any) -> None:
+    with pytest.raises(ClientError) as caught:
+        cloudwatch.list_metrics(NextToken="tomorrow")
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterValue"
 
 
 def test_alarms_are_put_described_and_deleted_in_every_protocol(cloud: Any, client: Any) -> None:

@@ -66,6 +66,7 @@ REFUSED = [
     ("no WaitInterval", without("WaitIntervalInSeconds"), "waitIntervalInSeconds' failed to satisfy constraint: Member must not be null"),
     ("unknown Type", routing("FOO"), "Member must satisfy enum value set: [ALL_AT_ONCE, CANARY, LINEAR]"),
     ("WaitInterval too long", routing(wait=3601), "Member must have value less than or equal to 3600"),
+    ("WaitInterval in words", routing(wait="soon"), "waitIntervalInSeconds' failed to satisfy constraint: Member must be a number"),
     ("WaitInterval negative", routing(wait=-1), "Member must have value greater than or equal to 0"),
     ("TerminationWait too long", with_policy(TerminationWaitInSeconds=3601), "Member must have value less than or equal to 3600"),
     ("time-out too short", with_policy(MaximumExecutionTimeoutInSeconds=599), "Member must have value greater than or equal to 600"),
@@ -131,6 +132,13 @@ def test_other_members_outside_the_limits_are_refused(endpoint: Any, request_: d
         endpoint.update_endpoint(**({"EndpointName": "contract", "EndpointConfigName": "contract-green"} | request_))
     assert caught.value.response["Error"]["Code"] == "ValidationException"
     assert text in caught.value.response["Error"]["Message"]
+
+
+def test_a_token_of_nobody_is_refused(endpoint: Any) -> None:
+    for listing in (endpoint.list_endpoints, endpoint.list_endpoint_configs, endpoint.list_models):
+        with pytest.raises(ClientError, match="The NextToken is not valid") as caught:
+            listing(NextToken="tomorrow")
+        assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_several_violations_are_counted(endpoint: Any) -> None:

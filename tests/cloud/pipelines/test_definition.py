@@ -70,6 +70,25 @@ def condition(name: str, *inside: Any) -> dict[str, Any]:
             text(processing("A", {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.B.PropertyFiles.F"}, "Path": "x"}}), processing("B")),
             "the property file F, which B does not declare",
         ),
+        (text(processing("A"), Parameters=["P"]), "Parameters of the definition holds 'P', which is no object"),
+        (text(processing("A"), Parameters={"Name": "P"}), "Parameters of the definition must be a list"),
+        (text(processing("A", {"Std:Join": ["a", "b"]})), "Std:Join needs a list of Values"),
+        (text(processing("A", {"Std:JsonGet": "a.b"})), "Std:JsonGet needs a Path"),
+        (
+            text(processing("A", PropertyFiles=[{"OutputName": "o", "FilePath": "f"}])),
+            "A property file of the step A has no PropertyFileName",
+        ),
+        (text(processing("A", DependsOn="B")), "DependsOn of the step A must be a list"),
+        (text(processing("A", CacheConfig=True)), "CacheConfig must be an object"),
+        (text(processing("A", RetryPolicies=["often"])), "RetryPolicies of the step A holds 'often'"),
+        (
+            text(processing("A", RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": "3"}])),
+            "MaxAttempts must lie between 1 and 20",
+        ),
+        (
+            text(processing("A", RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "BackoffRate": "2"}])),
+            "BackoffRate must be a number",
+        ),
     ],
 )
 def test_a_wrong_definition_is_refused_with_the_reason(definition: str, message: str) -> None:
