@@ -34,6 +34,9 @@ class PipelineOps(JobOps):
         now = self.now()
         with self.lock:
             if name in self.pipelines:
+                known: Pipeline = self.pipelines[name]
+                if known.request == request:  # the same call, its ClientRequestToken included: sent again
+                    return known
                 raise validation(
                     f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists."
                 )
@@ -50,6 +53,7 @@ class PipelineOps(JobOps):
                 created=now,
                 modified=now,
                 created_by=who(),
+                request=request,
             )
         return pipeline
 

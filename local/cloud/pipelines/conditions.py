@@ -14,6 +14,13 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+MEMBERS = dict.fromkeys(("Equals", *COMPARISONS), ("LeftValue", "RightValue")) | {
+    "In": ("QueryValue", "Values"),
+    "Not": ("Condition",),
+    "Or": ("Conditions",),
+}
+
+
 class BadCondition(Exception):
     """A condition that can't be evaluated: an unknown type, or values that have no order."""
 
@@ -32,6 +39,22 @@ def holds(condition: Mapping[str, Any]) -> bool:
     if kind == "Or":
         return any(holds(item) for item in condition["Conditions"])
     raise BadCondition(f"there is no condition of type {kind!r}")
+
+
+def check(condition: Any) -> None:
+    """BadCondition where a condition, or one inside it, is of no type that there is, or lacks what its type needs."""
+    kind = condition.get("Type") if isinstance(condition, Mapping) else None
+    members = MEMBERS.get(str(kind))
+    if members is None:
+        raise BadCondition(f"there is no condition of type {kind!r}")
+    for member in members:
+        if member not in condition:
+            raise BadCondition(f"a condition of type {kind} needs {member}")
+    if kind in ("In", "Or") and not isinstance(condition[members[-1]], list):
+        raise BadCondition(f"{members[-1]} of a condition of type {kind} must be a list")
+    inside = [condition["Condition"]] if kind == "Not" else condition["Conditions"] if kind == "Or" else []
+    for item in inside:
+        check(item)
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.cloud.aws_errors import not_implemented
+from local.cloud.pipelines.conditions import BadCondition, check
 from local.cloud.pipelines.expressions import BadReference, Reference, references
 from local.cloud.pipelines.policies import Cache, RetryPolicy
 from local.cloud.sagemaker.base import validation
@@ -23,6 +24,7 @@ STEP_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 TRIGGERS = ("Failed", "Stopped", "Any")
 PARAMETER_TYPES: dict[str, type | tuple[type, ...]] = {"String": str, "Integer": int, "Boolean": bool, "Float": (int, float)}
 STEP_TYPES = frozenset({"Processing", "Training", "Condition", "Fail", "Model", "RegisterModel"})
+RETRIED = STEP_TYPES - {"Condition", "Fail"}
 OTHER_STEP_TYPES = frozenset(
     {"Tuning", "Transform", "Callback", "Lambda", "QualityCheck", "ClarifyCheck", "EMR", "EMRServerless", "AutoML", "EndpointConfig"}
     | {"Endpoint", "InferenceComponent", "Lineage", "ForEach", "Athena", "Cleanup", "HubContent", "Job"}
@@ -134,6 +136,8 @@ def _steps(raw: Any, branch: tuple[str, bool] | None) -> Iterator[Step]:
             raise _wrong(f"the step {name} has the unknown type {kind!r}")
         if kind == "Condition" and branch is not None:
             raise _wrong(f"the condition step {name} stands in a branch of {branch[0]}; condition steps can't be nested")
+        if entry.get("RetryPolicies") and kind not in RETRIED:
+            raise _wrong(f"the step {name} has RetryPolicies, which a step of type {kind} can't have")
         arguments = entry.get("Arguments") or {}
         if not isinstance(arguments, dict):
             raise _wrong(f"Arguments of the step {name} must be an object")
@@ -152,6 +156,11 @@ def _steps(raw: Any, branch: tuple[str, bool] | None) -> Iterator[Step]:
         if kind == "Condition":
             if not arguments.get("Conditions"):
                 raise _wrong(f"the condition step {name} has no Conditions")
+            try:
+                for item in _list(arguments, "Conditions", f"the condition step {name}"):
+                    check(item)
+            except BadCondition as error:
+                raise _wrong(f"the condition step {name}: {error}") from error
             yield from _steps(arguments.get("IfSteps") or [], (name, True))
             yield from _steps(arguments.get("ElseSteps") or [], (name, False))
 

@@ -15,7 +15,7 @@ from local.cloud.sagemaker.base import validation
 
 @dataclass
 class Pipeline:
-    """A pipeline and its executions by ARN; `tokens` maps a ClientRequestToken to what it asked for and what it got."""
+    """A pipeline and its executions by ARN; `request` created it; `tokens` maps a ClientRequestToken to what it asked for and got."""
 
     name: str
     arn: str
@@ -29,6 +29,7 @@ class Pipeline:
     created: datetime
     modified: datetime
     created_by: Mapping[str, Any]
+    request: Mapping[str, Any]
     last_run: datetime | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
     tokens: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)

@@ -33,6 +33,10 @@ def condition(name: str, *inside: Any) -> dict[str, Any]:
     return {"Name": name, "Type": "Condition", "Arguments": {"Conditions": [CONDITION], "IfSteps": list(inside), "ElseSteps": []}}
 
 
+def choice(given: Any) -> dict[str, Any]:
+    return {"Name": "C", "Type": "Condition", "Arguments": {"Conditions": [given], "IfSteps": [], "ElseSteps": []}}
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
@@ -70,6 +74,13 @@ def condition(name: str, *inside: Any) -> dict[str, Any]:
             text(processing("A", {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.B.PropertyFiles.F"}, "Path": "x"}}), processing("B")),
             "the property file F, which B does not declare",
         ),
+        (
+            text({"Name": "F", "Type": "Fail", "Arguments": {}, "RetryPolicies": [{"ExceptionType": ["Step.THROTTLING"]}]}),
+            "a step of type Fail can't have",
+        ),
+        (text(choice({"Type": "Almost", "LeftValue": 1, "RightValue": 1})), "there is no condition of type 'Almost'"),
+        (text(choice({"Type": "Not", "Condition": {"Type": "Equals", "LeftValue": 1}})), "of type Equals needs RightValue"),
+        (text(choice({"Type": "Or", "Conditions": CONDITION})), "Conditions of a condition of type Or must be a list"),
         (text(processing("A"), Parameters=["P"]), "Parameters of the definition holds 'P', which is no object"),
         (text(processing("A"), Parameters={"Name": "P"}), "Parameters of the definition must be a list"),
         (text(processing("A", {"Std:Join": ["a", "b"]})), "Std:Join needs a list of Values"),

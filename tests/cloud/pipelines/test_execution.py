@@ -367,5 +367,15 @@ class TestStarting:
         assert shown == [{"Name": "P", "Value": "given"}]
 
 
+def test_a_pipeline_that_is_created_again_by_the_same_call_is_the_one_that_is_there(lab: Any) -> None:
+    token = uuid.uuid4().hex
+    request = {"PipelineName": "again", "PipelineDefinition": definition(fail("F", "x")), "RoleArn": lab.role, "ClientRequestToken": token}
+    arn = lab.sagemaker.create_pipeline(**request)["PipelineArn"]
+    assert lab.sagemaker.create_pipeline(**request)["PipelineArn"] == arn
+    for change in ({"PipelineDescription": "another"}, {"ClientRequestToken": uuid.uuid4().hex}):
+        with pytest.raises(ClientError, match=r"Pipeline with name \(again\) already exists"):
+            lab.sagemaker.create_pipeline(**(request | change))
+
+
 def json_get(name: str, file: str, path: str) -> dict[str, Any]:
     return {"PropertyFile": {"Get": f"Steps.{name}.PropertyFiles.{file}"}, "Path": path}
