@@ -1,8 +1,8 @@
 """The permission boundary of all roles of an environment: what none of them may do, whatever is attached to it later.
 
 It allows the actions that the duties need and no others, and denies across all of them: rollouts by anybody but the
-promotion role, changes in another account, jobs outside the network, re-tagging into another environment, erasing the
-ledger.
+promotion role, handing that role on by anybody but the pipelines, changes in another account, jobs outside the network,
+re-tagging into another environment, erasing the ledger.
 """
 
 from __future__ import annotations
@@ -66,6 +66,12 @@ def boundary_document(site: Site) -> str:
             ),
             deny("NoUntagging", ["sagemaker:DeleteTags"], condition={"ForAnyValue:StringEquals": {"aws:TagKeys": "environment"}}),
             _pass_nothing_but(passable),
+            deny(
+                "PipelinesAlonePassPromotion",
+                ["iam:PassRole"],
+                names.role_arn("promotion"),
+                condition={"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("pipelines")}},
+            ),
             deny("LedgerStays", ["s3:BypassGovernanceRetention", "s3:DeleteObject*", "s3:PutObjectRetention"], f"{ledger}/*"),
         ]
     )

@@ -1,19 +1,20 @@
 """Who deploys: a role for CI, taken on by OIDC, without a stored key, for one environment alone.
 
-It can make and change what an environment consists of. It can't move traffic, nor become the promotion role, which can: it neither hands
-that role to a service, nor says who may assume it, nor makes it anew. Roles that it makes carry the environment's permission
-boundary, which it may make once and not change; its own role, the state's key and evidence are out of its reach. What it deploys, the
-definitions of pipelines among it, runs under the environment's roles: about those decides who may merge.
+It can make and change what an environment consists of. It can't move traffic: it makes an endpoint where there is none, and neither
+updates nor deletes one. Nor can it become the promotion role, which can, or a role that hands that one on: it doesn't pass it to a service,
+and of no role that exists it says who may assume it, or makes it anew. Roles that it makes carry the environment's permission boundary,
+which it may make once and not change; its own role, the state's key and evidence are out of its reach. What it deploys, the definitions of
+pipelines among it, runs under the environment's roles: about those decides who may merge.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from botocore.exceptions import ClientError
 
-from infra.naming import PROJECT, Names, physical_name
+from infra.naming import PROJECT, Duty, Names, physical_name
 from lockstep.bootstrap.item import Item, State
 from lockstep.bootstrap.state import state_alias, state_bucket, tags
 
@@ -25,7 +26,9 @@ AUDIENCE = "sts.amazonaws.com"
 POLICY_NAME = "one-environment"
 # What roles of an environment are handed to: its jobs and models, the rule that starts a release, the network's flow logs.
 _SERVICES = ["events.amazonaws.com", "sagemaker.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
-_BECOME = ["iam:DeleteRole", "iam:PassRole", "iam:UpdateAssumeRolePolicy"]
+# Who may assume a role is said when it is made. A role that could be deleted could be made again, and say otherwise.
+_RETRUST = ["iam:DeleteRole", "iam:UpdateAssumeRolePolicy"]
+_TRAFFIC = ["sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"]
 _WEAKEN = ["iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"]
 DEPLOY_POLICY = "arn:{partition}:iam::aws:policy/PowerUserAccess"
 
@@ -77,9 +80,8 @@ def rights(names: Names) -> dict[str, Any]:
     ledger = names.bucket_arn("ledger")
     bounded = {"StringEquals": {"iam:PermissionsBoundary": names.boundary_arn}}
     change = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePolicy"]
-    manage = ["iam:DeleteRole", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"]
-    manage += ["iam:ListRolePolicies", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
-    manage += ["iam:ListRoleTags"]
+    manage = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"]
+    manage += ["iam:ListRolePolicies", "iam:ListRoleTags", "iam:TagRole", "iam:UntagRole", "iam:UpdateRole"]
     managed = ["iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:GetPolicy"]
     managed += ["iam:GetPolicyVersion", "iam:ListPolicyVersions", "iam:TagPolicy", "iam:UntagPolicy"]
     return {
@@ -89,11 +91,12 @@ def rights(names: Names) -> dict[str, Any]:
             _statement("OwnRoles", "Allow", manage, roles),
             _statement("PassesOwnRoles", "Allow", ["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _SERVICES}}),
             _statement("OwnPolicies", "Allow", managed, policies),
-            _statement("NotItself", "Deny", [*change, "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", "iam:PassRole"], own),
-            _statement("NotThePromotion", "Deny", _BECOME, names.role_arn("promotion")),
+            _statement("NotItself", "Deny", [*change, *_RETRUST, "iam:PassRole"], own),
+            _statement("TrustStays", "Deny", _RETRUST, [roles, *(names.role_arn(duty) for duty in get_args(Duty))]),
+            _statement("NotThePromotion", "Deny", ["iam:PassRole"], names.role_arn("promotion")),
             _statement("BoundaryStays", "Deny", _WEAKEN, names.boundary_arn),
             _statement("KeepsBoundaries", "Deny", ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"], "*"),
-            _statement("NoTraffic", "Deny", ["sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"], "*"),
+            _statement("NoTraffic", "Deny", _TRAFFIC, "*"),
             _statement(
                 "NoEvidence",
                 "Deny",

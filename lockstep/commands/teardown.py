@@ -23,7 +23,7 @@ def teardown(
 
     Only an environment whose stack file says `disposable: true` is emptied and removed; any other is left as it is, and what it would lose
     is listed. Evidence in compliance mode, which nobody can delete, refuses it too. Keys end up pending deletion, which is as gone as a key
-    can be.
+    can be. On AWS this needs an administrator's credentials: CI's role deletes neither endpoints nor roles.
 
     \b
     Example: lockstep teardown dev --yes

@@ -8,13 +8,13 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import boto3
 import pytest
 import yaml
 
-from infra.naming import Names
+from infra.naming import Duty, Names
 from lockstep import context
 from lockstep.bootstrap import identity, state
 from lockstep.cloud_process import RunningCloud
@@ -132,32 +132,55 @@ def test_the_job_in_the_docs_is_one_that_may_take_the_role_on(names: Names) -> N
         assert ".venv/bin/lockstep bootstrap dev --repository OWNER/NAME" in (ROOT / page_of).read_text()
 
 
+ROLE = "arn:aws:iam::111111111111:role/lockstep-dev-"
+ENDPOINT = "arn:aws:sagemaker:us-east-1:111111111111:endpoint/lockstep-dev-mortgage"
+
+
 @pytest.mark.parametrize(
     ("action", "resource", "service", "decision"),
     [
-        ("iam:PassRole", "role/lockstep-dev-jobs", "sagemaker.amazonaws.com", "allowed"),
-        ("iam:PassRole", "role/lockstep-dev-jobs", "ec2.amazonaws.com", "implicitDeny"),
-        ("iam:PassRole", "role/lockstep-dev-promotion", "sagemaker.amazonaws.com", "explicitDeny"),
-        ("iam:UpdateAssumeRolePolicy", "role/lockstep-dev-promotion", "", "explicitDeny"),
-        ("iam:DeleteRole", "role/lockstep-dev-promotion", "", "explicitDeny"),
-        ("iam:UpdateAssumeRolePolicy", "role/lockstep-dev-events", "", "allowed"),
-        ("iam:CreatePolicy", "policy/lockstep-dev-boundary", "", "allowed"),
-        ("iam:CreatePolicyVersion", "policy/lockstep-dev-boundary", "", "explicitDeny"),
-        ("iam:PutRolePolicy", "role/lockstep-dev-ci", "", "explicitDeny"),
-        ("iam:PassRole", "role/lockstep-prod-jobs", "sagemaker.amazonaws.com", "implicitDeny"),
+        ("iam:PassRole", f"{ROLE}jobs", "sagemaker.amazonaws.com", "allowed"),
+        ("iam:PassRole", f"{ROLE}jobs", "ec2.amazonaws.com", "implicitDeny"),
+        ("iam:PassRole", f"{ROLE}promotion", "sagemaker.amazonaws.com", "explicitDeny"),
+        *[
+            (action, f"{ROLE}{role}", "", "explicitDeny")
+            for action in ("iam:DeleteRole", "iam:UpdateAssumeRolePolicy")
+            for role in (*get_args(Duty), "ci", "any-other")
+        ],
+        ("iam:UpdateRole", f"{ROLE}pipelines", "", "allowed"),
+        ("iam:CreatePolicy", "arn:aws:iam::111111111111:policy/lockstep-dev-boundary", "", "allowed"),
+        ("iam:CreatePolicyVersion", "arn:aws:iam::111111111111:policy/lockstep-dev-boundary", "", "explicitDeny"),
+        ("iam:PutRolePolicy", f"{ROLE}ci", "", "explicitDeny"),
+        ("iam:PassRole", "arn:aws:iam::111111111111:role/lockstep-prod-jobs", "sagemaker.amazonaws.com", "implicitDeny"),
+        ("sagemaker:CreateEndpoint", ENDPOINT, "", "allowed"),
+        ("sagemaker:DeleteEndpoint", ENDPOINT, "", "explicitDeny"),
+        ("sagemaker:UpdateEndpoint", ENDPOINT, "", "explicitDeny"),
     ],
 )
 def test_ci_can_not_come_by_the_right_to_move_traffic(
     account: boto3.Session, names: Names, action: str, resource: str, service: str, decision: str
 ) -> None:
-    context = [{"ContextKeyName": "iam:PassedToService", "ContextKeyValues": [service], "ContextKeyType": "string"}] if service else []
+    context = {"iam:PassedToService": service} if service else {}
+    assert decided(account, names, action, resource, context) == decision
+
+
+def test_ci_makes_roles_of_the_environment_under_the_boundary_alone(account: boto3.Session, names: Names) -> None:
+    for role in (*get_args(Duty), "any-other"):
+        bounded = {"iam:PermissionsBoundary": names.boundary_arn}
+        assert decided(account, names, "iam:CreateRole", f"{ROLE}{role}", bounded) == "allowed"
+        assert decided(account, names, "iam:CreateRole", f"{ROLE}{role}", {}) == "implicitDeny"
+
+
+def decided(account: boto3.Session, names: Names, action: str, resource: str, keys: dict[str, str]) -> str:
+    """What IAM says of a call under CI's two policies."""
+    power_user = {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"}
     answer = account.client("iam").simulate_custom_policy(
-        PolicyInputList=[json.dumps(identity.rights(names))],
+        PolicyInputList=[json.dumps(identity.rights(names)), json.dumps({"Version": "2012-10-17", "Statement": [power_user]})],
         ActionNames=[action],
-        ResourceArns=[f"arn:aws:iam::111111111111:{resource}"],
-        ContextEntries=context,
+        ResourceArns=[resource],
+        ContextEntries=[{"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"} for key, value in keys.items()],
     )
-    assert answer["EvaluationResults"][0]["EvalDecision"] == decision
+    return str(answer["EvaluationResults"][0]["EvalDecision"])
 
 
 def test_another_account_is_refused_before_anything_is_made(lockstep: Callable[..., Ran], account: boto3.Session) -> None:

@@ -79,18 +79,28 @@ class Environment:
         finally:
             self._give(duty, whole)
 
+    @contextmanager
+    def having(self, duty: Duty, *more: Statement) -> Iterator[None]:
+        """The duty, with more attached than it has."""
+        text = document([{**each, "Sid": f"More{number}"} for number, each in enumerate(more)])
+        self.iam.put_role_policy(RoleName=self.names.role(duty), PolicyName="more", PolicyDocument=text)
+        try:
+            yield
+        finally:
+            self.iam.delete_role_policy(RoleName=self.names.role(duty), PolicyName="more")
+
     def _give(self, duty: Duty, statements: list[Statement]) -> None:
         self.iam.put_role_policy(RoleName=self.names.role(duty), PolicyName="duty", PolicyDocument=document(statements))
 
-    def job(self) -> dict[str, Any]:
-        """A processing job as the pipelines' role makes it, once it has ended."""
+    def job(self, made_by: Duty = "pipelines", runs_as: Duty = "jobs") -> dict[str, Any]:
+        """A processing job, once it has ended."""
         self.runs += 1
         name = f"job-{self.runs}"
         at = "/opt/ml/processing"
         data, out = f"s3://{self.names.bucket('data')}/golden/", f"s3://{self.names.bucket('artefacts')}/runs/{name}"
-        self.client("pipelines").create_processing_job(
+        self.client(made_by).create_processing_job(
             ProcessingJobName=name,
-            RoleArn=self.names.role_arn("jobs"),
+            RoleArn=self.names.role_arn(runs_as),
             AppSpecification={"ImageUri": self.image, "ContainerEntrypoint": ["python", "-c", COPY]},
             ProcessingInputs=[
                 {"InputName": "i", "S3Input": {**_s3(data, f"{at}/input/i"), "S3DataType": "S3Prefix", "S3InputMode": "File"}}
@@ -234,6 +244,15 @@ def test_without_the_right_to_logs_a_job_runs_and_leaves_none(environment: Envir
 def test_a_pipeline_makes_no_job_that_it_may_not(environment: Environment, sid: str, action: str) -> None:
     with environment.without("pipelines", sid):
         assert unauthorized("pipelines", action) in refusal(environment.job)
+
+
+@pytest.mark.parametrize("duty", ["jobs", "serving", "promotion"])
+def test_no_role_but_the_pipelines_runs_a_job_as_the_promotion_whatever_is_attached_to_it(environment: Environment, duty: Duty) -> None:
+    assert environment.job(runs_as="promotion")["RoleArn"] == environment.names.role_arn("promotion")
+    with environment.having(duty, *environment.statements("pipelines")):
+        message = refusal(lambda: environment.job(made_by=duty, runs_as="promotion"))
+    assert f"{unauthorized(duty, 'iam:PassRole')}{environment.names.role_arn('promotion')}" in message
+    assert "with an explicit deny in a permissions boundary" in message
 
 
 @pytest.mark.parametrize(
