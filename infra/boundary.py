@@ -1,8 +1,8 @@
 """The permission boundary of all roles of an environment: what none of them may do, whatever is attached to it later.
 
-It allows the actions that the duties need and no others, and denies across all of them: rollouts by anybody but the
-promotion role, handing that role on by anybody but the pipelines, changes in another account, jobs outside the network,
-re-tagging into another environment, erasing the ledger.
+It allows the actions that the duties need and no others, and denies across all of them: rollouts and evidence by anybody
+but the promotion role, handing that role on by anybody but the pipelines, changes in another account, jobs outside the
+network, re-tagging into another environment, erasing the ledger.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ def boundary_document(site: Site) -> str:
                 ["iam:PassRole"],
                 names.role_arn("promotion"),
                 condition={"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("pipelines")}},
+            ),
+            deny(
+                "EvidenceByPromotionAlone",
+                ["dynamodb:PutItem", "s3:PutObject"],
+                [names.journal_arn, f"{ledger}/*"],
+                condition={"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("promotion")}},
             ),
             deny("LedgerStays", ["s3:BypassGovernanceRetention", "s3:DeleteObject*", "s3:PutObjectRetention"], f"{ledger}/*"),
         ]

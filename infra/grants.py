@@ -1,4 +1,4 @@
-"""Policies of resources: what the next environment's promotion role may read here, and nobody else.
+"""Policies of resources: what the next environment's promotion role may read here, and nobody else; who writes evidence.
 
 A grant names the next account as principal and that role's ARN as condition: a role that does not exist yet can't be a
 principal. Where there is no next environment, the grant is absent and what stays is the deny of calls without TLS.
@@ -35,6 +35,8 @@ def bucket_policy(site: Site, purpose: BucketPurpose) -> str:
         if purpose == "ledger":
             # Who may not list is denied what is not there: a candidate without evidence would pass for one without a grant.
             statements.append(_grant(site, "NextEnvironmentSeesAbsence", ["s3:ListBucket"], arn))
+    if purpose == "ledger":
+        statements.append(_promotion_alone_writes(site, arn))
     if purpose == "logs":
         statements.append(_access_logs(site, arn))
     return document(statements)
@@ -122,6 +124,12 @@ def _grant(
     only = {**(condition or {}), "ArnEquals": {"aws:PrincipalArn": site.target.role_arn("promotion")}}
     where = resources if resources is None or isinstance(resources, str) else list(resources)
     return statement(sid, list(actions), where, principal=reader, condition=only)
+
+
+def _promotion_alone_writes(site: Site, arn: str) -> Statement:
+    """Evidence decides what may be released next: whoever else may write objects in this account writes none here."""
+    promotion: Condition = {"ArnNotEquals": {"aws:PrincipalArn": site.names.role_arn("promotion")}}
+    return deny("PromotionAloneWrites", ["s3:PutObject", "s3:ReplicateObject"], f"{arn}/*", principal="*", condition=promotion)
 
 
 def _access_logs(site: Site, arn: str) -> Statement:

@@ -29,6 +29,22 @@ _SERVICES = ["events.amazonaws.com", "sagemaker.amazonaws.com", "vpc-flow-logs.a
 # Who may assume a role is said when it is made. A role that could be deleted could be made again, and say otherwise.
 _RETRUST = ["iam:DeleteRole", "iam:UpdateAssumeRolePolicy"]
 _TRAFFIC = ["sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"]
+_EVIDENCE = ["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:PutObjectRetention"]
+_EVIDENCE += ["s3:ReplicateObject"]
+_JOURNAL = [
+    f"dynamodb:{name}"
+    for name in (
+        "BatchWriteItem",
+        "DeleteItem",
+        "DeleteTable",
+        "PartiQLDelete",
+        "PartiQLInsert",
+        "PartiQLUpdate",
+        "PutItem",
+        "PutResourcePolicy",
+        "UpdateItem",
+    )
+]
 _WEAKEN = ["iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"]
 DEPLOY_POLICY = "arn:{partition}:iam::aws:policy/PowerUserAccess"
 
@@ -97,12 +113,9 @@ def rights(names: Names) -> dict[str, Any]:
             _statement("BoundaryStays", "Deny", _WEAKEN, names.boundary_arn),
             _statement("KeepsBoundaries", "Deny", ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"], "*"),
             _statement("NoTraffic", "Deny", _TRAFFIC, "*"),
-            _statement(
-                "NoEvidence",
-                "Deny",
-                ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"],
-                f"{ledger}/*",
-            ),
+            _statement("NoEvidence", "Deny", _EVIDENCE, f"{ledger}/*"),
+            _statement("LedgerStays", "Deny", ["s3:DeleteBucket", "s3:DeleteBucketPolicy"], ledger),
+            _statement("NoJournal", "Deny", _JOURNAL, names.journal_arn),
             _statement("StateStays", "Deny", ["s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy"], [bucket, f"{bucket}/*"]),
             _statement(
                 "StateKeyStays",

@@ -65,11 +65,35 @@ def test_the_artefacts_bucket_lets_the_next_promotion_read_and_nothing_else(site
 
 def test_the_ledger_says_what_it_does_not_hold(sites: dict[str, Site]) -> None:
     found = statements(grants.bucket_policy(sites["dev"], "ledger"))
-    assert set(found) == {"DenyWithoutTls", "NextEnvironmentReads", "NextEnvironmentSeesAbsence"}
+    assert set(found) == {"DenyWithoutTls", "NextEnvironmentReads", "NextEnvironmentSeesAbsence", "PromotionAloneWrites"}
     seen = found["NextEnvironmentSeesAbsence"]
     assert (seen["Action"], seen["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::lockstep-dev-ledger-111111111111")
     mine = {each["Sid"]: each for each in duties(sites["staging"], "promotion")}["SeeAbsentEvidence"]
     assert (mine["Action"], mine["Resource"]) == (seen["Action"], seen["Resource"])
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_promotion_alone_writes_evidence(sites: dict[str, Site], stack: str) -> None:
+    site = sites[stack]
+    assert statements(grants.bucket_policy(site, "ledger"))["PromotionAloneWrites"] == promotion_alone_writes(site)
+    assert statements(boundary_document(site))["EvidenceByPromotionAlone"] == {
+        "Sid": "EvidenceByPromotionAlone",
+        "Effect": "Deny",
+        "Action": ["dynamodb:PutItem", "s3:PutObject"],
+        "Resource": [site.names.journal_arn, f"{site.names.bucket_arn('ledger')}/*"],
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": site.names.role_arn("promotion")}},
+    }
+
+
+def promotion_alone_writes(site: Site) -> Statement:
+    return {
+        "Sid": "PromotionAloneWrites",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:PutObject", "s3:ReplicateObject"],
+        "Resource": f"{site.names.bucket_arn('ledger')}/*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": site.names.role_arn("promotion")}},
+    }
 
 
 def test_the_key_of_artefacts_lets_the_next_promotion_decrypt_through_s3_alone(sites: dict[str, Site]) -> None:
@@ -113,8 +137,10 @@ def test_at_the_end_of_the_chain_nobody_is_let_in(sites: dict[str, Site]) -> Non
     prod = sites["prod"]
     for purpose in ("data", "artefacts", "capture", "ledger"):
         arn = prod.names.bucket_arn(purpose)
-        policy = grants.bucket_policy(prod, purpose)
-        assert statements(policy) == {"DenyWithoutTls": tls_deny("s3", [arn, f"{arn}/*"])}
+        found = statements(grants.bucket_policy(prod, purpose))
+        if purpose == "ledger":
+            assert found.pop("PromotionAloneWrites") == promotion_alone_writes(prod)
+        assert found == {"DenyWithoutTls": tls_deny("s3", [arn, f"{arn}/*"])}
     assert statements(grants.repository_policy(prod, "workload")) == {"DenyWithoutTls": tls_deny("ecr")}
     assert set(statements(grants.package_group_policy(prod))) == {"DenyWithoutTls", *SIGNING}
     assert set(statements(grants.key_policy(prod, "artefacts"))) == {"AccountAdministers"}

@@ -134,6 +134,8 @@ def test_the_job_in_the_docs_is_one_that_may_take_the_role_on(names: Names) -> N
 
 ROLE = "arn:aws:iam::111111111111:role/lockstep-dev-"
 ENDPOINT = "arn:aws:sagemaker:us-east-1:111111111111:endpoint/lockstep-dev-mortgage"
+LEDGER = "arn:aws:s3:::lockstep-dev-ledger-111111111111"
+JOURNAL = "arn:aws:dynamodb:us-east-1:111111111111:table/lockstep-dev-promotions"
 
 
 @pytest.mark.parametrize(
@@ -155,9 +157,15 @@ ENDPOINT = "arn:aws:sagemaker:us-east-1:111111111111:endpoint/lockstep-dev-mortg
         ("sagemaker:CreateEndpoint", ENDPOINT, "", "allowed"),
         ("sagemaker:DeleteEndpoint", ENDPOINT, "", "explicitDeny"),
         ("sagemaker:UpdateEndpoint", ENDPOINT, "", "explicitDeny"),
+        ("s3:PutObject", f"{LEDGER}/releases/1", "", "explicitDeny"),
+        ("s3:ReplicateObject", f"{LEDGER}/releases/1", "", "explicitDeny"),
+        ("s3:DeleteBucketPolicy", LEDGER, "", "explicitDeny"),
+        ("s3:PutBucketPolicy", LEDGER, "", "allowed"),
+        ("dynamodb:CreateTable", JOURNAL, "", "allowed"),
+        *[(f"dynamodb:{name}", JOURNAL, "", "explicitDeny") for name in ("PutItem", "UpdateItem", "PartiQLInsert", "DeleteTable")],
     ],
 )
-def test_ci_can_not_come_by_the_right_to_move_traffic(
+def test_ci_can_not_come_by_the_right_to_move_traffic_or_to_forge_evidence(
     account: boto3.Session, names: Names, action: str, resource: str, service: str, decision: str
 ) -> None:
     context = {"iam:PassedToService": service} if service else {}

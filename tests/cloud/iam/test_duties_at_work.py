@@ -17,7 +17,8 @@ from infra.boundary import boundary_document
 from infra.config import load_all
 from infra.documents import Statement, document
 from infra.duties import KeyArns, permissions, trust
-from infra.naming import Duty
+from infra.grants import bucket_policy
+from infra.naming import BucketPurpose, Duty
 from infra.site import Site
 from local.cloud.context import Cloud
 from local.cloud.sagemaker.backend import backends
@@ -52,10 +53,23 @@ class Environment:
                 PermissionsBoundary=self.names.boundary_arn,
             )
             self._give(duty, self.statements(duty))
-        for purpose, key in (("data", self.keys.data), ("artefacts", self.keys.artefacts), ("capture", self.keys.data)):
+        keys: dict[BucketPurpose, str] = {
+            "data": self.keys.data,
+            "artefacts": self.keys.artefacts,
+            "capture": self.keys.data,
+            "ledger": self.keys.ledger,
+        }
+        for purpose, key in keys.items():
             rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
             self.s3.create_bucket(Bucket=self.names.bucket(purpose))
             self.s3.put_bucket_encryption(Bucket=self.names.bucket(purpose), ServerSideEncryptionConfiguration={"Rules": [rule]})
+        self.s3.put_bucket_policy(Bucket=self.names.bucket("ledger"), Policy=bucket_policy(self.site, "ledger"))
+        session.client("dynamodb").create_table(
+            TableName=self.names.journal,
+            KeySchema=[{"AttributeName": "promotion_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "promotion_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
         self.s3.put_object(Bucket=self.names.bucket("data"), Key="golden/rows.csv", Body=b"1,2\n")
         self.s3.put_object(Bucket=self.names.bucket("artefacts"), Key="models/model.tar.gz", Body=_empty_archive())
         self.image = push_image(session, self.names.repository("workload"), {"bin/serve": SERVE})
@@ -253,6 +267,41 @@ def test_no_role_but_the_pipelines_runs_a_job_as_the_promotion_whatever_is_attac
         message = refusal(lambda: environment.job(made_by=duty, runs_as="promotion"))
     assert f"{unauthorized(duty, 'iam:PassRole')}{environment.names.role_arn('promotion')}" in message
     assert "with an explicit deny in a permissions boundary" in message
+
+
+@pytest.mark.parametrize("duty", ["jobs", "serving", "pipelines"])
+def test_no_role_but_the_promotion_writes_evidence_whatever_is_attached_to_it(environment: Environment, duty: Duty) -> None:
+    bucket, table = environment.names.bucket("ledger"), environment.names.journal
+    item = {"promotion_id": {"S": duty}}
+    environment.client("promotion", "s3").put_object(Bucket=bucket, Key=f"releases/{duty}", Body=b"{}")
+    environment.client("promotion", "dynamodb").put_item(TableName=table, Item=item)
+    with environment.having(duty, *environment.statements("promotion")):
+        messages = [
+            refusal(lambda: environment.client(duty, "s3").put_object(Bucket=bucket, Key="releases/x", Body=b"{}")),
+            refusal(lambda: environment.client(duty, "dynamodb").put_item(TableName=table, Item=item)),
+        ]
+    assert all("with an explicit deny in a permissions boundary" in message for message in messages), messages
+
+
+def test_the_ledger_takes_evidence_from_the_promotion_alone(environment: Environment) -> None:
+    """A role of the account that no boundary holds, and may do all of S3."""
+    everything = {"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"}
+    anybody = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    arn = environment.iam.create_role(RoleName="anybody", AssumeRolePolicyDocument=document([anybody]))["Role"]["Arn"]
+    environment.iam.put_role_policy(RoleName="anybody", PolicyName="all", PolicyDocument=document([everything]))
+    s3 = environment.cloud.session(environment.names.account_id, environment.names.region, arn).client("s3")
+    bucket = environment.names.bucket("ledger")
+    s3.put_object(Bucket=environment.names.bucket("artefacts"), Key="x", Body=b"{}")
+    source = {"Bucket": environment.names.bucket("artefacts"), "Key": "x"}
+    ways: list[Callable[[], Any]] = [
+        lambda: s3.put_object(Bucket=bucket, Key="releases/x", Body=b"{}"),
+        lambda: s3.copy_object(Bucket=bucket, Key="releases/x", CopySource=source),
+        lambda: s3.create_multipart_upload(Bucket=bucket, Key="releases/x"),
+    ]
+    for way in ways:
+        assert "with an explicit deny in a resource-based policy" in refusal(way)
+    environment.client("promotion", "s3").put_object(Bucket=bucket, Key="releases/x", Body=b"{}")
+    assert s3.get_object(Bucket=bucket, Key="releases/x")["Body"].read() == b"{}"
 
 
 @pytest.mark.parametrize(
