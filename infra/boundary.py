@@ -2,7 +2,7 @@
 
 It allows the actions that the duties need and no others, and denies across all of them: rollouts and evidence by anybody
 but the promotion role, handing that role on by anybody but the pipelines, changes in another account, jobs outside the
-network, re-tagging into another environment, erasing the ledger.
+network or in clear text, models that may reach out, re-tagging into another environment, erasing the ledger.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ def boundary_document(site: Site) -> str:
                 "NetworkAlways",
                 ["sagemaker:CreateModel", "sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"],
                 condition={"Null": {"sagemaker:VpcSubnets": "true"}},
+            ),
+            # "IfExists" denies where the request says nothing, too.
+            deny("ModelsIsolated", ["sagemaker:CreateModel"], condition={"BoolIfExists": {"sagemaker:NetworkIsolation": "false"}}),
+            deny(
+                "TrafficEncrypted",
+                ["sagemaker:CreateProcessingJob", "sagemaker:CreateTrainingJob"],
+                condition={"BoolIfExists": {"sagemaker:InterContainerTrafficEncryption": "false"}},
             ),
             deny(
                 "NoForeignTag",

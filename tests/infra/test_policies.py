@@ -238,6 +238,8 @@ def test_the_boundary_holds_the_duties_and_nothing_wide(sites: dict[str, Site], 
     assert not [action for action in ceiling if "*" in action]
     assert {sid for sid, each in found.items() if each["Effect"] == "Allow"} == {"DutiesAtMost"}
     assert found["NetworkAlways"]["Condition"] == {"Null": {"sagemaker:VpcSubnets": "true"}}
+    assert found["ModelsIsolated"]["Condition"] == {"BoolIfExists": {"sagemaker:NetworkIsolation": "false"}}
+    assert found["TrafficEncrypted"]["Condition"] == {"BoolIfExists": {"sagemaker:InterContainerTrafficEncryption": "false"}}
     readable = found["NoReadsElsewhere"]["Condition"]["StringNotEquals"]["aws:ResourceAccount"]
     source = sites[stack].source
     assert readable == [sites[stack].names.account_id, *([source.account_id] if source else [])]

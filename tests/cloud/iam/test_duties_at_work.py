@@ -31,6 +31,7 @@ COPY = (
     "import os, shutil; b = os.environ['SAGEMAKER_BASE_DIR'] + '/processing';"
     "shutil.copytree(b + '/input/i', b + '/output/o', dirs_exist_ok=True); print('copied')"
 )
+ENCRYPTED = {"EnableInterContainerTrafficEncryption": True}
 DUTIES: tuple[Duty, ...] = ("jobs", "serving", "promotion", "pipelines")
 
 
@@ -106,7 +107,7 @@ class Environment:
     def _give(self, duty: Duty, statements: list[Statement]) -> None:
         self.iam.put_role_policy(RoleName=self.names.role(duty), PolicyName="duty", PolicyDocument=document(statements))
 
-    def job(self, made_by: Duty = "pipelines", runs_as: Duty = "jobs") -> dict[str, Any]:
+    def job(self, made_by: Duty = "pipelines", runs_as: Duty = "jobs", encryption: dict[str, bool] | None = None) -> dict[str, Any]:
         """A processing job, once it has ended."""
         self.runs += 1
         name = f"job-{self.runs}"
@@ -126,12 +127,12 @@ class Environment:
             ProcessingResources={
                 "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1, "VolumeKmsKeyId": self.keys.data}
             },
-            NetworkConfig={"VpcConfig": NETWORK},
+            NetworkConfig={"VpcConfig": NETWORK, **(encryption if encryption is not None else ENCRYPTED)},
         )
         assert backends[self.names.account_id][self.names.region].job("Processing", name).done.wait(30)
         return dict(self.admin.describe_processing_job(ProcessingJobName=name))
 
-    def model(self) -> str:
+    def model(self, isolation: dict[str, bool] | None = None) -> str:
         """A model of a release, as the promotion makes it."""
         self.runs += 1
         name = f"{self.names.release_prefix}-{self.runs}"
@@ -141,7 +142,7 @@ class Environment:
             ExecutionRoleArn=self.names.role_arn("serving"),
             PrimaryContainer={"Image": self.image, "ModelDataUrl": url},
             VpcConfig=NETWORK,
-            EnableNetworkIsolation=True,
+            **(isolation if isolation is not None else {"EnableNetworkIsolation": True}),
         )
         return name
 
@@ -267,6 +268,33 @@ def test_no_role_but_the_pipelines_runs_a_job_as_the_promotion_whatever_is_attac
         message = refusal(lambda: environment.job(made_by=duty, runs_as="promotion"))
     assert f"{unauthorized(duty, 'iam:PassRole')}{environment.names.role_arn('promotion')}" in message
     assert "with an explicit deny in a permissions boundary" in message
+
+
+@pytest.mark.parametrize("isolation", [{}, {"EnableNetworkIsolation": False}], ids=["unsaid", "off"])
+def test_a_model_that_is_not_isolated_is_refused(environment: Environment, isolation: dict[str, bool]) -> None:
+    message = refusal(lambda: environment.model(isolation))
+    assert unauthorized("promotion", "sagemaker:CreateModel") in message
+    assert "with an explicit deny in a permissions boundary" in message
+
+
+@pytest.mark.parametrize("encryption", [{}, {"EnableInterContainerTrafficEncryption": False}], ids=["unsaid", "off"])
+def test_a_job_in_clear_text_is_refused(environment: Environment, encryption: dict[str, bool]) -> None:
+    messages = [
+        refusal(lambda: environment.job(encryption=encryption)),
+        refusal(
+            lambda: environment.client("pipelines").create_training_job(
+                TrainingJobName="clear",
+                AlgorithmSpecification={"TrainingImage": environment.image, "TrainingInputMode": "File"},
+                RoleArn=environment.names.role_arn("jobs"),
+                OutputDataConfig={"S3OutputPath": f"s3://{environment.names.bucket('artefacts')}/runs/clear"},
+                ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+                StoppingCondition={"MaxRuntimeInSeconds": 60},
+                VpcConfig=NETWORK,
+                **encryption,
+            )
+        ),
+    ]
+    assert all("with an explicit deny in a permissions boundary" in message for message in messages), messages
 
 
 @pytest.mark.parametrize("duty", ["jobs", "serving", "pipelines"])
