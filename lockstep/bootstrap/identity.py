@@ -45,6 +45,19 @@ _JOURNAL = [
         "UpdateItem",
     )
 ]
+_STATE = [
+    f"s3:{name}"
+    for name in (
+        "DeleteBucket",
+        "DeleteBucketPolicy",
+        "DeleteObjectVersion",
+        "PutBucketPolicy",
+        "PutBucketPublicAccessBlock",
+        "PutBucketVersioning",
+        "PutEncryptionConfiguration",
+        "PutLifecycleConfiguration",
+    )
+]
 _WEAKEN = ["iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"]
 DEPLOY_POLICY = "arn:{partition}:iam::aws:policy/PowerUserAccess"
 
@@ -116,7 +129,9 @@ def rights(names: Names) -> dict[str, Any]:
             _statement("NoEvidence", "Deny", _EVIDENCE, f"{ledger}/*"),
             _statement("LedgerStays", "Deny", ["s3:DeleteBucket", "s3:DeleteBucketPolicy"], ledger),
             _statement("NoJournal", "Deny", _JOURNAL, names.journal_arn),
-            _statement("StateStays", "Deny", ["s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy"], [bucket, f"{bucket}/*"]),
+            _statement("StateStays", "Deny", _STATE, [bucket, f"{bucket}/*"]),
+            # The key is known by its alias: one that could be moved would leave the next statement without a key.
+            _statement("StateAliasStays", "Deny", ["kms:DeleteAlias", "kms:UpdateAlias"], names.arn("kms", state_alias(names))),
             _statement(
                 "StateKeyStays",
                 "Deny",

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 SECRETS_KEY = "lockstep/secrets.yaml"
 _PRIVATE = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 _ABSENT = {"404", "NoSuchBucket", "NotFoundException", "NoSuchKey", "NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy"}
-_ABSENT |= {"ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError"}
+_ABSENT |= {"NoSuchLifecycleConfiguration", "ServerSideEncryptionConfigurationNotFoundError", "OwnershipControlsNotFoundError"}
+_LIFECYCLE = {
+    "ID": "tidy",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+}
 
 
 def state_bucket(names: Names) -> str:
@@ -149,6 +156,7 @@ def _look_bucket(session: boto3.Session, names: Names) -> State:
         as_wanted = (
             s3.get_bucket_versioning(**owner).get("Status") == "Enabled"
             and rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID") == names.arn("kms", state_alias(names))
+            and s3.get_bucket_lifecycle_configuration(**owner)["Rules"] == [_LIFECYCLE]
             and s3.get_public_access_block(**owner)["PublicAccessBlockConfiguration"] == _PRIVATE
             and json.loads(s3.get_bucket_policy(**owner)["Policy"]) == tls_only(_bucket_arn(names))
         )
@@ -171,6 +179,7 @@ def _make_bucket(session: boto3.Session, names: Names) -> None:
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_PRIVATE)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=_encryption(names.arn("kms", state_alias(names))))
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [_LIFECYCLE]})
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(tls_only(_bucket_arn(names))))
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in tags(names).items()]})
 

@@ -42,6 +42,8 @@ def test_it_plans_makes_and_then_keeps(lockstep: Callable[..., Ran], account: bo
     s3, bucket = account.client("s3"), state.state_bucket(names)
     assert bucket == "lockstep-dev-state-111111111111"
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
     rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
     assert rule["SSEAlgorithm"] == "aws:kms"
@@ -90,6 +92,7 @@ def test_what_was_weakened_is_put_right_and_the_data_key_stays(lockstep: Callabl
     s3, bucket = account.client("s3"), state.state_bucket(names)
     s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    s3.delete_bucket_lifecycle(Bucket=bucket)
     changed = lockstep("bootstrap", "dev", "--yes", "--json")
     assert [item["name"] for item in changed.json["items"] if item["action"] == "change"] == [bucket]
     assert actions(lockstep("bootstrap", "dev", "--yes", "--json")) == {"keep"}
@@ -134,6 +137,8 @@ def test_the_job_in_the_docs_is_one_that_may_take_the_role_on(names: Names) -> N
 
 ROLE = "arn:aws:iam::111111111111:role/lockstep-dev-"
 ENDPOINT = "arn:aws:sagemaker:us-east-1:111111111111:endpoint/lockstep-dev-mortgage"
+STATE = "arn:aws:s3:::lockstep-dev-state-111111111111"
+STATE_ALIAS = "arn:aws:kms:us-east-1:111111111111:alias/lockstep-dev-state"
 LEDGER = "arn:aws:s3:::lockstep-dev-ledger-111111111111"
 JOURNAL = "arn:aws:dynamodb:us-east-1:111111111111:table/lockstep-dev-promotions"
 
@@ -162,10 +167,24 @@ JOURNAL = "arn:aws:dynamodb:us-east-1:111111111111:table/lockstep-dev-promotions
         ("s3:DeleteBucketPolicy", LEDGER, "", "explicitDeny"),
         ("s3:PutBucketPolicy", LEDGER, "", "allowed"),
         ("dynamodb:CreateTable", JOURNAL, "", "allowed"),
+        *[
+            (f"s3:{action}", STATE, "", "explicitDeny")
+            for action in (
+                "DeleteBucketPolicy",
+                "PutBucketPublicAccessBlock",
+                "PutBucketVersioning",
+                "PutEncryptionConfiguration",
+                "PutLifecycleConfiguration",
+            )
+        ],
+        ("s3:PutObject", f"{STATE}/.pulumi/stacks/lockstep/dev.json", "", "allowed"),
+        ("kms:DeleteAlias", STATE_ALIAS, "", "explicitDeny"),
+        ("kms:UpdateAlias", STATE_ALIAS, "", "explicitDeny"),
+        ("kms:UpdateAlias", STATE_ALIAS.replace("state", "data"), "", "allowed"),
         *[(f"dynamodb:{name}", JOURNAL, "", "explicitDeny") for name in ("PutItem", "UpdateItem", "PartiQLInsert", "DeleteTable")],
     ],
 )
-def test_ci_can_not_come_by_the_right_to_move_traffic_or_to_forge_evidence(
+def test_ci_can_not_come_by_what_is_not_its_own(
     account: boto3.Session, names: Names, action: str, resource: str, service: str, decision: str
 ) -> None:
     context = {"iam:PassedToService": service} if service else {}
