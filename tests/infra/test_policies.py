@@ -13,7 +13,7 @@ from infra.documents import Statement
 from infra.duties import KeyArns, permissions, trust
 from infra.naming import Duty
 from infra.site import Site
-from tests.infra.rendering import STACKS, Rendered
+from tests.infra.rendering import PROJECT, STACKS, Rendered
 
 STAGING_PROMOTION = "arn:aws:iam::222222222222:role/lockstep-staging-promotion"
 INLINE_LIMIT = 10_240
@@ -309,3 +309,15 @@ def test_the_s3_endpoint_names_this_chain_s_buckets(rendered: dict[str, Rendered
     text = json.dumps(found)
     assert "lockstep-prod-" not in text
     assert "lockstep-dev-data" not in text
+
+
+def test_the_service_control_policy_in_the_docs_names_what_prod_has(sites: dict[str, Site]) -> None:
+    page = (PROJECT / "docs" / "aws.md").read_text().partition("## What the policies can't stop\n")[2]
+    found = statements(page[page.index("    {\n") : page.index("\n    }\n") + 6])
+    names = sites["prod"].names
+    alone, stays = found["TrafficAndEvidenceByPromotionAlone"], found["PromotionStaysWhatItIs"]
+    assert alone["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": names.role_arn("promotion")}}
+    assert alone["Resource"] == [f"{names.bucket_arn('ledger')}/*", names.endpoint_arn, names.arn("sagemaker", "endpoint-config/*")]
+    rollouts = {"sagemaker:DeleteEndpoint", "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities"}
+    assert {*alone["Action"]} == {*promotion_alone_writes(sites["prod"])["Action"], *rollouts}
+    assert stays["Resource"] == [names.role_arn("pipelines"), names.role_arn("promotion")]
