@@ -122,7 +122,7 @@ def is_going(at: Place, run: str) -> bool:
 
 def start_release(at: Place, *, operation: str, package: str = "", token: str = "") -> str:
     """Start the release pipeline by hand; approvals start it by themselves."""
-    make_sure_of_room(at)
+    make_sure_it_can_start(at)
     make_sure_of_images(at, at.outputs.pipelines.release)
     parameters = {"Operation": operation, "RequestedBy": at.caller()}
     if package:
@@ -198,17 +198,18 @@ def show_step(state: StepState) -> None:
     console.print(f"  {state.name:<18} {state.status}")
 
 
-def make_sure_of_room(at: Place) -> None:
-    """Before a rollout is asked for: is there room for its second fleet? What can't be told is said, and stops nothing (`lockstep.quotas`).
+def make_sure_it_can_start(at: Place) -> None:
+    """Before a rollout is asked for: would UpdateEndpoint take it? What can't be told is said, and stops nothing.
 
     Raises:
-        PreflightError: there is no room.
+        PreflightError: there is no room for a second fleet (`lockstep.quotas`), or the instance type can't change (`lockstep.scaled`).
     """
-    from lockstep import quotas
+    from lockstep import quotas, scaled
     from lockstep.context import errors
 
-    if unknown := quotas.check(at.session, at.outputs):
-        errors.print(f"warning: {unknown}")
+    for check in (scaled.check, quotas.check):
+        if unknown := check(at.session, at.outputs):
+            errors.print(f"warning: {unknown}")
 
 
 def make_sure_of_images(at: Place, pipeline: str) -> None:

@@ -48,7 +48,7 @@ def approve(
     asked = approval.requesters(candidate, at.aws.execution(candidate.generated_by))
     if problem := approval.refusal(at.outputs, who, asked):
         raise PreflightError(problem, where=arn, remedy=_remedy(environment, who, asked))
-    promotions.make_sure_of_room(at)
+    promotions.make_sure_it_can_start(at)
     promotions.make_sure_of_images(at, at.outputs.pipelines.release)
     known = promotions.release_runs(at, arn)
     at.sagemaker.update_model_package(

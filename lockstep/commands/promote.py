@@ -149,7 +149,7 @@ def _admission(goal: Place, identifier: str, parameters: dict[str, str]) -> str:
         answer = goal.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=run)
         if any(p["Name"] == "PromotionId" and p["Value"] == identifier for p in answer["PipelineParameters"]):
             return run
-    promotions.make_sure_of_room(goal)
+    promotions.make_sure_it_can_start(goal)
     promotions.make_sure_of_images(goal, goal.outputs.pipelines.admit)
     return executions.start(goal.sagemaker, goal.outputs.pipelines.admit, parameters, client_token(identifier))
 

@@ -13,7 +13,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def redeploy(environment: EnvironmentName, as_json: Json = False) -> None:
     """Release the present model again, blue-green, with the serving spec as the stack file now says.
 
-    This is how an edit of instance type, count, keys or capture reaches the live fleet.
+    This is how an edit of instance type, count, keys or capture reaches the live fleet. Another instance type needs autoscaling to be
+    deregistered first; the refusal says how.
 
     Exit codes: 0 released, 1 failed, 4 rolled back, 5 unknown.
 

@@ -72,7 +72,7 @@ def test_a_quota_that_can_not_be_read_is_said_and_stops_nothing(site: Site, caps
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListServiceQuotas")
 
     assert "could not be checked" in str(quotas.check(Denied(), site.outputs))
-    promotions.make_sure_of_room(Place(site.outputs, Denied()))
+    promotions.make_sure_it_can_start(Place(site.outputs, Denied()))
     assert "warning: it could not be checked" in capsys.readouterr().err
     unknown = site.outputs.model_copy(update={"serving": site.outputs.serving.model_copy(update={"instance_type": "ml.new.large"})})
     assert "knows no 'ml.new.large for endpoint usage'" in str(quotas.check(site.session, unknown))

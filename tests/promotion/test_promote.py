@@ -91,7 +91,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(promotions, "runs_of", lambda at, pipeline: list(made.admissions))
     monkeypatch.setattr(promotions, "is_going", lambda at, run: False)
     monkeypatch.setattr(promotions, "finished", lambda at, package, promotion: made.evidence.get(promotion))
-    monkeypatch.setattr(promotions, "make_sure_of_room", made.look_for_room)
+    monkeypatch.setattr(promotions, "make_sure_it_can_start", made.look_for_room)
     monkeypatch.setattr(promotions, "make_sure_of_images", lambda at, pipeline: made.pipelines_looked_at.append(pipeline))
     monkeypatch.setattr(promotions, "sign_request", lambda at, package: made.signed.append(package))
     monkeypatch.setattr(datasets, "current", lambda *_: {"uri": "s3://golden", "sha256": "a" * 64})

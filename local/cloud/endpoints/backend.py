@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from local.cloud.autoscaling import scaler_of
 from local.cloud.aws_errors import not_implemented
 from local.cloud.containers.images import ImageError, ImageReference
 from local.cloud.context import caller
@@ -174,6 +175,7 @@ class EndpointOps(SageMakerBase):
             counts = {n: s.desired_count for n, s in record.variants.items()}
             self._refuse(variant_problems(record.config.variants, config.variants, policy_of(deployment)[0]))
             self._refuse(deployment_problems(deployment, counts))
+            self._refuse_scaled(record, config)
             if policy_of(deployment)[0] != "ROLLING":  # which makes room for each batch before the next
                 self._within_quotas(config, {n: s.desired_count for n, s in states.items()})
             record.deployment_config = deployment
@@ -267,6 +269,16 @@ class EndpointOps(SageMakerBase):
         ours: list[Any] = [*self._models.values(), *self.endpoint_configs.values(), *self.endpoints.values()]
         found = next((r for r in ours if r.arn == arn), None)
         return found if found is not None else super()._get_resource_from_arn(arn)  # type: ignore[misc]
+
+    def _refuse_scaled(self, record: EndpointRecord, config: ConfigRecord) -> None:
+        """A variant that Application Auto Scaling scales keeps its instance type (guide: "Update endpoints that use auto scaling")."""
+        targets = scaler_of(self.cloud).of(self.account_id, self.region_name).targets
+        changed = [n for n, old in record.config.variants.items() if config.variants[n].get("InstanceType") != old.get("InstanceType")]
+        if scaled := [name for name in changed if f"endpoint/{record.name}/variant/{name}" in targets]:
+            raise validation(
+                f'The variant(s) "{", ".join(scaled)}" must be deregistered as scalable targets with AWS Auto Scaling '
+                "before they can be removed or have their instance type updated."
+            )
 
     def _models_of(self, config: ConfigRecord) -> dict[str, ModelRecord]:
         return {name: self._model(variant["ModelName"]) for name, variant in config.variants.items()}

@@ -72,6 +72,25 @@ def test_load_adds_instances_within_the_bounds_and_quiet_takes_them_away(site: S
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
+def test_the_type_of_a_scaled_variant_stays_and_its_model_may_change(site: Site) -> None:
+    """Developer guide, "Update endpoints that use auto scaling"."""
+    scaling = site.session.client("application-autoscaling")
+    site.settled("scaled")
+    scaling.register_scalable_target(**WHERE, MinCapacity=1, MaxCapacity=2)
+    site.model("larger")
+    larger = {"VariantName": "AllTraffic", "ModelName": "larger", "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
+    site.sagemaker.create_endpoint_config(EndpointConfigName="larger", ProductionVariants=[larger])
+    with pytest.raises(ClientError, match=r'"AllTraffic" must be deregistered as scalable targets') as refused:
+        site.sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName="larger")
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    assert site.sagemaker.describe_endpoint(EndpointName="scaled")["EndpointStatus"] == "InService"
+    site.sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName=site.config("other-model"))
+    assert site.settled("scaled")["EndpointConfigName"] == "other-model"
+    scaling.deregister_scalable_target(**WHERE)
+    site.sagemaker.update_endpoint(EndpointName="scaled", EndpointConfigName="larger")
+    assert site.settled("scaled")["EndpointConfigName"] == "larger"
+
+
 def test_what_does_not_fit_is_refused(site: Site) -> None:
     scaling = site.session.client("application-autoscaling")
     with pytest.raises(ClientError, match="doesn't exist"):
