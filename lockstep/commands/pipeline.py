@@ -204,7 +204,8 @@ def _training_defaults(found: EnvironmentOutputs, used: Any, image: str, given: 
         accepted = baseline.read(used.client("s3"), found.buckets.artefacts.name, baseline.key(found.workload))
         parameters["BaselineVersion"] = baseline.version(accepted)
     if "GoldenUri" not in given:
-        parameters["GoldenUri"] = datasets.current(used, found, "golden", found.workload)["uri"]
+        golden = datasets.current(used, found, "golden", found.workload)
+        parameters |= {"GoldenUri": golden["uri"], "GoldenSha256": golden["sha256"]}
     return parameters
 
 

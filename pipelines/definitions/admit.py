@@ -74,6 +74,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     end = judgement(
         candidate=candidate,
         champion=evaluate_champion,
+        champion_uri=output_uri(verify, "champion"),
         role="role_promotion",
         record_uri=output_uri(verify, "candidate"),
         arguments=[

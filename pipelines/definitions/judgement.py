@@ -40,6 +40,7 @@ def judgement(
     *,
     candidate: ProcessingStep,
     champion: ProcessingStep,
+    champion_uri: Any,
     role: str,
     record_uri: Any | None,
     arguments: Sequence[Any],
@@ -50,6 +51,7 @@ def judgement(
 
     Args:
         candidate: the step that evaluated the candidate; `champion`: the one that evaluated what serves now.
+        champion_uri: where the record of what serves lies, which the judged images had no hand in.
         role: token name of the role under which gates and registration run.
         record_uri: where a verified candidate's record lies (admit), or None (training: arguments say it all).
         arguments: passed on to the register job.
@@ -65,6 +67,7 @@ def judgement(
         inputs={
             "candidate": output_uri(candidate, "evaluation"),
             "champion": output_uri(champion, "evaluation"),
+            "standing": champion_uri,
             "environment": uri_token("outputs_uri"),
             **record,
         },

@@ -63,6 +63,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     data_version = ParameterString(name="DataVersion")
     baseline_version = ParameterString(name="BaselineVersion")
     golden_uri = ParameterString(name="GoldenUri")
+    golden_sha256 = ParameterString(name="GoldenSha256")
     hyperparameters = ParameterString(name="Hyperparameters", default_value="{}")
     requested_by = ParameterString(name="RequestedBy")
 
@@ -93,6 +94,8 @@ def build(recorder: PipelineSession) -> Pipeline:
         role="role_jobs",
         inputs={"data": data_uri, "golden": golden_uri},
         outputs=["train", "test"],
+        # Part of the cache's key, as the URIs are: overwritten data is other data.
+        arguments=["--data-version", data_version, "--golden-sha256", golden_sha256],
         isolated=True,
         cached=True,
         depends_on=["Validate"],
@@ -128,6 +131,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     end = judgement(
         candidate=candidate,
         champion=evaluate_champion,
+        champion_uri=output_uri(champion, "champion"),
         role="role_jobs",
         record_uri=None,
         arguments=[
@@ -137,6 +141,8 @@ def build(recorder: PipelineSession) -> Pipeline:
             image,
             "--data-version",
             data_version,
+            "--golden-sha256",
+            golden_sha256,
             "--report-uri",
             output_uri(validate, "report"),
             "--requested-by",
@@ -148,7 +154,7 @@ def build(recorder: PipelineSession) -> Pipeline:
     )
     return Pipeline(
         name="training",
-        parameters=[image, data_uri, data_version, baseline_version, golden_uri, hyperparameters, requested_by],
+        parameters=[image, data_uri, data_version, baseline_version, golden_uri, golden_sha256, hyperparameters, requested_by],
         pipeline_experiment_config=None,
         steps=[validate, prepare, train, candidate, champion, evaluate_champion, *end],
         sagemaker_session=recorder,

@@ -19,7 +19,7 @@ from typing import Any
 
 from pipelines import metrics
 from pipelines.contract import Record, read_csv, write_csv
-from pipelines.jobs.place import input_folder, only_file, output_folder, read_json, run_processing, sha256, write_json
+from pipelines.jobs.place import expect_sha256, input_folder, only_file, output_folder, read_json, run_processing, sha256, write_json
 from pipelines.serving.handler import CSV, Handler, load_handler
 from pipelines.workload import Workload, load_workload
 
@@ -30,7 +30,11 @@ PERCENTILE = 95
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the evaluation; a champion that does not exist is said to be not applicable."""
+    """Write the evaluation; a champion that does not exist is said to be not applicable.
+
+    Raises:
+        IntegrityError: the champion's bytes or image are not those that serve.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--subject", choices=["candidate", "champion"], required=True)
     parser.add_argument("--image", required=True)
@@ -38,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     out = output_folder("evaluation")
     workload = load_workload()
-    if options.subject == "champion":
-        champion = read_json(input_folder("champion") / "champion.json")
-        if champion["kind"] == "none":
-            write_json(out / "evaluation.json", {"applicable": False, "subject": "champion", "kind": "none"})
-            return
+    champion = read_json(input_folder("champion") / "champion.json") if options.subject == "champion" else {}
+    who = {key: champion[key] for key in ("kind", "model_package_arn") if key in champion}
+    if who.get("kind") == "none":
+        write_json(out / "evaluation.json", {"applicable": False, "subject": "champion", **who})
+        return
     archive = only_file(input_folder("model"), "model.tar.gz")
+    if options.subject == "champion":
+        expect_sha256("champion's artefact", archive, champion["artefact_sha256"])
     golden = only_file(input_folder("golden"), "*.csv")
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as opened:
@@ -55,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     document = {
         "applicable": True,
         "subject": options.subject,
+        **who,
         "workload": workload.spec.name,
         "image": options.image,
         "artefact_sha256": sha256(archive),

@@ -1,6 +1,7 @@
 """Gates: judge the candidate's evaluation, beside the champion's, by the workload's rules and the environment's thresholds.
 
-in: candidate and champion (evaluation folders), environment, and in admit `record` (candidate.json of the verified candidate)
+in: candidate and champion (evaluation folders), standing (champion.json: what serves), environment, and
+in admit `record` (candidate.json of the verified candidate)
 out: gates/gates.json
 
 The job succeeds whatever the verdict; the pipeline's condition reads `passed`.
@@ -51,33 +52,48 @@ def _judge(outputs: EnvironmentOutputs, facts: dict[str, Any]) -> Verdict:
     folder = input_folder("candidate")
     candidate = read_json(folder / "evaluation.json")
     champion = read_json(input_folder("champion") / "evaluation.json")
+    standing = read_json(input_folder("standing") / "champion.json")
     record = input_folder("record") / "candidate.json"
     if record.is_file():
         verified = read_json(record)
         facts |= {key: verified.get(key) for key in ("source_model_package_arn", "image_digest", "data_sha256", "code_sha256")}
     facts |= {key: candidate.get(key) for key in ("artefact_sha256", "image", "golden_sha256", "metrics")}
-    facts["champion"] = {key: champion.get(key) for key in ("applicable", "kind", "model_package_arn", "artefact_sha256", "metrics")}
+    serves = {key: standing.get(key) for key in ("kind", "model_package_arn", "artefact_sha256")}
+    facts["champion"] = {**serves, **{key: champion.get(key) for key in ("applicable", "metrics")}}
     if candidate.get("applicable") is not True or candidate.get("subject") != "candidate":
         raise IntegrityError("this is no evaluation of a candidate", where=str(folder / "evaluation.json"))
     if not (folder / "gates.yaml").is_file():
         raise IntegrityError("the workload has no gates", where=str(folder / "gates.yaml"))
     gates = parse_gates((folder / "gates.yaml").read_text(encoding="utf-8"), "gates.yaml")
-    verdict = judge(gates, candidate.get("metrics", {}), champion_metrics(candidate, champion), outputs.gates.thresholds)
+    verdict = judge(gates, candidate.get("metrics", {}), champion_metrics(candidate, champion, standing), outputs.gates.thresholds)
     facts["gates"] = verdict.to_json()
     about = {key: candidate[key] for key in ("artefact_sha256", "image", "golden_sha256")}
     write_json(output_folder("gates") / "gates.json", {**verdict.to_json(), **about})
     return verdict
 
 
-def champion_metrics(candidate: dict[str, Any], champion: dict[str, Any]) -> dict[str, Any] | None:
-    """The champion's metrics; None only where its evaluation says that there is no champion.
+def champion_metrics(candidate: dict[str, Any], champion: dict[str, Any], standing: dict[str, Any]) -> dict[str, Any] | None:
+    """The champion's metrics; None only where there is no champion, by what serves and by its evaluation.
 
     A champion judged on other golden data is no comparison: its metrics count as missing, which refuses.
+
+    Args:
+        candidate, champion: their evaluations, each written by the code of the judged model's own image.
+        standing: what serves, as our own code read it from the endpoint.
+
+    Raises:
+        IntegrityError: another model was evaluated than the one that serves.
     """
-    if champion.get("applicable") is False and champion.get("kind") == "none":
+    if standing.get("kind") == champion.get("kind") == "none" and champion.get("applicable") is False:
         return None
     if champion.get("applicable") is not True or champion.get("golden_sha256") != candidate.get("golden_sha256"):
         return {}
+    for key in ("artefact_sha256", "image"):
+        if champion.get(key) != standing.get(key):
+            raise IntegrityError(
+                f"the champion that was evaluated has {key} {champion.get(key)}, what serves has {standing.get(key)}",
+                remedy="Somebody changed the champion's artefact. Put it back, then start again.",
+            )
     found: dict[str, Any] = champion.get("metrics", {})
     return found
 

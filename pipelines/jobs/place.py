@@ -54,6 +54,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def expect_sha256(what: str, path: Path, expected: str) -> None:
+    """Raise IntegrityError unless the file's bytes have the digest under which they were named."""
+    found = sha256(path)
+    if found != expected:
+        raise IntegrityError(f"the {what} has digest {found}, not {expected}", where=path.name, remedy="Somebody changed it. Start again.")
+
+
 def read_json(path: Path) -> Any:
     """A JSON document.
 

@@ -2,16 +2,19 @@
 
 in: data, golden (one CSV each) · out: train/train.csv, test/test.csv
 
+The digests of both are arguments: a step's cache knows an input by its URI, and overwritten data must not find the rows of the old.
 A row's side depends on its identifier alone, so that it stays there when rows are added.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+from collections.abc import Sequence
 
 from infra.errors import IntegrityError
 from pipelines.contract import Record, read_csv, write_csv
-from pipelines.jobs.place import input_folder, only_file, output_folder, run_processing
+from pipelines.jobs.place import expect_sha256, input_folder, only_file, output_folder, run_processing
 from pipelines.workload import Workload, load_workload
 
 TEST_PERCENT = 20
@@ -29,12 +32,16 @@ def is_golden(workload: str, identifier: object) -> bool:
     return bucket(workload, "golden", identifier) < GOLDEN_PERCENT
 
 
-def main() -> None:
-    """Raise IntegrityError if training data and golden data share a row."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Raise IntegrityError for other bytes than the digests name, and if training data and golden data share a row."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-version", required=True)
+    parser.add_argument("--golden-sha256", required=True)
+    options = parser.parse_args(arguments)
     workload = load_workload()
-    records = _read(workload, "data")
+    records = _read(workload, "data", options.data_version)
     key = workload.spec.identifier
-    shared = {record[key] for record in records} & {record[key] for record in _read(workload, "golden")}
+    shared = {record[key] for record in records} & {record[key] for record in _read(workload, "golden", options.golden_sha256)}
     if shared:
         raise IntegrityError(f"{len(shared)} rows are in the training data and in the golden set, {key} {min(shared)} for one")
     test = [record for record in records if bucket(workload.spec.name, "test", record[key]) < TEST_PERCENT]
@@ -45,8 +52,10 @@ def main() -> None:
     print(f"{len(train)} training rows, {len(test)} test rows")
 
 
-def _read(workload: Workload, name: str) -> list[Record]:
-    return workload.contract.parse(read_csv(only_file(input_folder(name), "*.csv").read_text(encoding="utf-8")))
+def _read(workload: Workload, name: str, digest: str) -> list[Record]:
+    path = only_file(input_folder(name), "*.csv")
+    expect_sha256(f"{name} file", path, digest)
+    return workload.contract.parse(read_csv(path.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

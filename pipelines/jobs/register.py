@@ -59,9 +59,9 @@ def _register(options: argparse.Namespace, outputs: EnvironmentOutputs, used: An
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    for name in ("evaluation-uri", "gates-uri", "image", "requested-by", "execution-arn"):
+    for name in ("evaluation-uri", "gates-uri", "image", "requested-by", "execution-arn", "golden-sha256"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("model-uri", "data-version", "report-uri", "promotion-id", "golden-sha256"):
+    for name in ("model-uri", "data-version", "report-uri", "promotion-id"):
         parser.add_argument(f"--{name}", default="")
     return parser.parse_args(arguments)
 
@@ -82,6 +82,9 @@ def _record(options: argparse.Namespace, outputs: EnvironmentOutputs) -> Candida
     same = ("artefact_sha256", "image", "golden_sha256")
     if any(gates.get(name) != evaluation.get(name) for name in same):
         raise IntegrityError("the verdict is about another candidate than the evaluation")
+    data_sha256 = options.data_version or str(verified.get("data_sha256", ""))
+    if not data_sha256:
+        raise IntegrityError("nothing says which data the candidate was trained on", remedy="Start the run with the data's version.")
     sha256 = str(evaluation["artefact_sha256"])
     _expect("artefact", sha256, verified.get("artefact_sha256"))
     _expect("image", str(evaluation["image"]), options.image)
@@ -93,7 +96,7 @@ def _record(options: argparse.Namespace, outputs: EnvironmentOutputs) -> Candida
         image_digest=registry.image_digest(options.image),
         model_uri=registry.model_uri(outputs.buckets.artefacts.name, sha256),
         artefact_sha256=sha256,
-        data_sha256=options.data_version or str(verified.get("data_sha256", "")),
+        data_sha256=data_sha256,
         code_sha256=str(evaluation["code_sha256"]),
         golden_sha256=str(evaluation["golden_sha256"]),
         gates=str(gates["summary"]),
@@ -107,7 +110,7 @@ def _record(options: argparse.Namespace, outputs: EnvironmentOutputs) -> Candida
 
 
 def _expect(what: str, found: str, wanted: str | None) -> None:
-    if wanted and found != wanted:
+    if wanted is not None and found != wanted:
         raise IntegrityError(f"the {what} that was judged is {found}, not {wanted}")
 
 
@@ -144,6 +147,8 @@ def _check_baseline(s3: Any, report_uri: str, record: CandidateRecord, outputs: 
     Whoever starts a run names the baseline, and an old one finds an old verdict in the cache.
     """
     report = _report(s3, report_uri)
+    if report["data_version"] != record.data_sha256:
+        raise IntegrityError(f"the data that was validated is {report['data_version']}, not {record.data_sha256}", where=report_uri)
     accepted = baseline.read(s3, outputs.buckets.artefacts.name, baseline.key(record.workload))
     version = baseline.version(accepted)
     if report.get("baseline_version") != version and not (accepted and accepted["data_version"] == report["data_version"]):

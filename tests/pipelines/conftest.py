@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, exported: tuple[DataFile, 
         patch.setenv("SAGEMAKER_BASE_DIR", str(folder))
         _put(input_folder("data") / "data.csv", data.content)
         _put(input_folder("golden") / "golden.csv", golden.content)
-        prepare.main()
+        prepare.main(["--data-version", data.sha256, "--golden-sha256", golden.sha256])
         for channel in ("train", "test"):
             _put(folder / "input/data" / channel / f"{channel}.csv", (folder / f"processing/output/{channel}/{channel}.csv").read_bytes())
         _put(folder / "input/config/hyperparameters.json", json.dumps({"hyperparameters": "{}"}).encode())

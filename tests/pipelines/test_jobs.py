@@ -117,7 +117,7 @@ def test_rows_that_break_the_contract_are_refused(job: Job, exported: Exported) 
 def test_the_split_is_disjoint_complete_and_stable(job: Job, exported: Exported) -> None:
     data, golden = exported
     folder = job("prepare", {"data/data.csv": data.content, "golden/golden.csv": golden.content})
-    prepare.main()
+    prepare.main(digests(data.content, golden.content))
     sides = [set((folder / f"processing/output/{name}/{name}.csv").read_text().splitlines()[1:]) for name in ("train", "test")]
     assert not sides[0] & sides[1]
     assert sides[0] | sides[1] == set(data.content.decode().splitlines()[1:])
@@ -126,10 +126,24 @@ def test_the_split_is_disjoint_complete_and_stable(job: Job, exported: Exported)
 
 def test_a_golden_row_in_the_training_data_is_a_leak(job: Job, exported: Exported) -> None:
     data, golden = exported
-    leaked = golden.content.splitlines()[1] + b"\n"
-    job("prepare", {"data/data.csv": data.content + leaked, "golden/golden.csv": golden.content})
+    leaking = data.content + golden.content.splitlines()[1] + b"\n"
+    job("prepare", {"data/data.csv": leaking, "golden/golden.csv": golden.content})
     with pytest.raises(IntegrityError, match="1 rows are in the training data and in the golden set"):
-        prepare.main()
+        prepare.main(digests(leaking, golden.content))
+
+
+def digests(data: bytes, golden: bytes) -> list[str]:
+    return ["--data-version", hashlib.sha256(data).hexdigest(), "--golden-sha256", hashlib.sha256(golden).hexdigest()]
+
+
+@pytest.mark.parametrize("changed", ["data", "golden"])
+def test_rows_are_only_prepared_from_the_bytes_that_their_digests_name(job: Job, exported: Exported, changed: str) -> None:
+    data, golden = (each.content for each in exported)
+    given = {"data": data, "golden": golden}
+    given[changed] += b"\n"
+    job("prepare", {f"{name}/{name}.csv": content for name, content in given.items()})
+    with pytest.raises(IntegrityError, match=f"the {changed} file has digest"):
+        prepare.main(digests(data, golden))
 
 
 def test_the_shipped_candidate_passes_its_gates(trained: Path) -> None:
@@ -143,7 +157,13 @@ def test_the_shipped_candidate_passes_its_gates(trained: Path) -> None:
     assert found["image"] == IMAGE
 
 
-def run_gates(job: Job, trained: Path, change: dict[str, Any], champion_evaluation: dict[str, Any]) -> dict[str, Any]:
+NO_CHAMPION = {"kind": "none", "model_package_arn": "", "artefact_sha256": ""}
+CHAMPION = {"kind": "release", "model_package_arn": "arn:package/1", "artefact_sha256": "b" * 64, "image": IMAGE}
+
+
+def run_gates(
+    job: Job, trained: Path, change: dict[str, Any], champion_evaluation: dict[str, Any], standing: dict[str, str]
+) -> dict[str, Any]:
     evaluation = trained / "processing/output/evaluation"
     document = json.loads((evaluation / "evaluation.json").read_text())
     document["metrics"] |= change
@@ -153,6 +173,7 @@ def run_gates(job: Job, trained: Path, change: dict[str, Any], champion_evaluati
             "candidate/evaluation.json": json.dumps(document).encode(),
             "candidate/gates.yaml": (evaluation / "gates.yaml").read_bytes(),
             "champion/evaluation.json": json.dumps(champion_evaluation).encode(),
+            "standing/champion.json": json.dumps(standing).encode(),
             "environment/outputs.json": environment().model_dump_json().encode(),
         },
     )
@@ -162,21 +183,52 @@ def run_gates(job: Job, trained: Path, change: dict[str, Any], champion_evaluati
 
 
 def test_the_gates_job_writes_the_verdict_with_what_it_was_about(job: Job, trained: Path) -> None:
-    found = run_gates(job, trained, {}, {"applicable": False, "kind": "none"})
+    found = run_gates(job, trained, {}, {"applicable": False, "kind": "none"}, NO_CHAMPION)
     assert found["passed"] is True
     assert found["artefact_sha256"] == hashlib.sha256((trained / "processing/input/model/model.tar.gz").read_bytes()).hexdigest()
-    refused = run_gates(job, trained, {"auc": float("nan")}, {"applicable": False, "kind": "none"})
+    refused = run_gates(job, trained, {"auc": float("nan")}, {"applicable": False, "kind": "none"}, NO_CHAMPION)
     assert refused["passed"] is False
     assert "auc of the candidate is not a finite number" in refused["summary"]
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"applicable": False}, {"applicable": False, "kind": "release"}, {"applicable": True, "golden_sha256": "other"}]
+    "said",
+    [
+        {},
+        {"applicable": False},
+        {"applicable": False, "kind": "none"},
+        {"applicable": False, "kind": "release"},
+        {"applicable": True, "golden_sha256": "other"},
+    ],
 )
 def test_a_champion_without_a_fitting_evaluation_refuses(job: Job, trained: Path, said: dict[str, Any]) -> None:
-    found = run_gates(job, trained, {}, said)
+    found = run_gates(job, trained, {}, said, CHAMPION)
     assert found["passed"] is False
     assert "the champion has no auc" in found["summary"]
+
+
+@pytest.mark.parametrize("key", ["artefact_sha256", "image"])
+def test_an_evaluation_of_another_model_than_the_one_that_serves_is_no_comparison(job: Job, trained: Path, key: str) -> None:
+    own = json.loads((trained / "processing/output/evaluation/evaluation.json").read_text())
+    evaluated = {**own, "subject": "champion", "kind": "release", **{name: CHAMPION[name] for name in ("artefact_sha256", "image")}}
+    assert run_gates(job, trained, {}, evaluated, CHAMPION)["passed"] is True
+    with pytest.raises(IntegrityError, match=f"the champion that was evaluated has {key} other, what serves has"):
+        run_gates(job, trained, {}, {**evaluated, key: "other"}, CHAMPION)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_champion_is_evaluated_if_its_bytes_are_those_that_serve(job: Job, trained: Path, exported: Exported, changed: bool) -> None:
+    model = (trained / "processing/input/model/model.tar.gz").read_bytes()
+    serves = "0" * 64 if changed else hashlib.sha256(model).hexdigest()
+    inputs = {"champion/champion.json": json.dumps({**CHAMPION, "artefact_sha256": serves}).encode(), "model/model.tar.gz": model}
+    folder = job("champion", {**inputs, "golden/golden.csv": exported[1].content})
+    if changed:
+        with pytest.raises(IntegrityError, match=f"the champion's artefact has digest [0-9a-f]+, not {serves}"):
+            evaluate.main(["--subject", "champion", "--image", IMAGE])
+        return
+    evaluate.main(["--subject", "champion", "--image", IMAGE])
+    found = json.loads((folder / "processing/output/evaluation/evaluation.json").read_text())
+    assert (found["kind"], found["model_package_arn"], found["artefact_sha256"]) == ("release", "arn:package/1", serves)
 
 
 def test_a_champion_that_does_not_exist_is_not_applicable(job: Job) -> None:
@@ -241,6 +293,12 @@ REGISTER = ["--evaluation-uri", "s3://x/evaluation", "--gates-uri", "s3://x/gate
             "--execution-arn", "arn:run", "--model-uri", f"s3://{ARTEFACTS}/runs/model.tar.gz", "--data-version", "d" * 64]  # fmt: skip
 
 
+def asked_for(trained: Path, *more: str) -> list[str]:
+    """The arguments of Register, with the digest of the golden data that the candidate was judged on."""
+    golden = json.loads((trained / "processing/output/evaluation/evaluation.json").read_text())["golden_sha256"]
+    return [*REGISTER, "--golden-sha256", golden, *more]
+
+
 class Recorder:
     """A session with moto's S3 and a SageMaker client that keeps the request."""
 
@@ -283,7 +341,7 @@ def test_registering_brings_the_artefact_to_its_content_address(job: Job, traine
     folder = register_inputs(job, trained)
     recorder = Recorder()
     for _ in range(2):  # the second time, everything is there already
-        register.main(REGISTER, session=recorder)
+        register.main(asked_for(trained), session=recorder)
     digest = hashlib.sha256(artefact).hexdigest()
     assert s3.get_object(Bucket=ARTEFACTS, Key=f"models/{digest}/model.tar.gz")["Body"].read() == artefact
     first, second = recorder.requests
@@ -308,7 +366,7 @@ def test_a_candidate_whose_data_was_compared_with_another_baseline_is_not_regist
     s3.put_object(Bucket=ARTEFACTS, Key="runs/model.tar.gz", Body=(trained / "processing/input/model/model.tar.gz").read_bytes())
     register_inputs(job, trained)
     report = {"data_version": "d" * 64, "statistics": {"rows": 1}, "baseline_version": "none"}
-    asked = [*REGISTER, "--report-uri", f"s3://{ARTEFACTS}/runs/report"]
+    asked = asked_for(trained, "--report-uri", f"s3://{ARTEFACTS}/runs/report")
 
     def put(key: str, value: dict[str, Any]) -> None:
         s3.put_object(Bucket=ARTEFACTS, Key=key, Body=json.dumps(value).encode())
@@ -341,7 +399,7 @@ def test_a_flipped_bit_in_the_artefact_is_refused(job: Job, trained: Path) -> No
     register_inputs(job, trained)
     recorder = Recorder()
     with pytest.raises(IntegrityError, match="judged was"):
-        register.main(REGISTER, session=recorder)
+        register.main(asked_for(trained), session=recorder)
     assert recorder.requests == []
 
 
@@ -354,7 +412,14 @@ def test_nothing_is_registered_without_a_verdict_about_this_very_candidate(
 ) -> None:
     register_inputs(job, trained, **verdict)
     with pytest.raises(error):
-        register.main(REGISTER, session=Recorder())
+        register.main(asked_for(trained), session=Recorder())
+
+
+@pytest.mark.parametrize(("change", "says"), [(("--golden-sha256", "0" * 64), "the golden data"), (("--data-version", ""), "which data")])
+def test_nothing_is_registered_without_the_digests_of_its_data(job: Job, trained: Path, change: tuple[str, str], says: str) -> None:
+    register_inputs(job, trained)
+    with pytest.raises(IntegrityError, match=says):
+        register.main(asked_for(trained, *change), session=Recorder())
 
 
 def test_an_error_becomes_the_exit_message_and_the_exit_code(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Dev:
             "DataVersion": self.data.sha256,
             "BaselineVersion": baseline.version(self.baseline()),
             "GoldenUri": f"s3://{self.outputs.buckets.data.name}/{self.golden.key}",
+            "GoldenSha256": self.golden.sha256,
             "RequestedBy": "arn:aws:sts::111111111111:assumed-role/people/ann",
             **changes,
         }
@@ -209,6 +211,22 @@ def test_data_that_is_not_its_version_stops_before_training(dev: Dev) -> None:
     assert isinstance(error, IntegrityError)
     assert error.message.startswith("step Validate: the data has digest")
     assert outcome.step("Train") is None
+
+
+def test_data_that_was_overwritten_does_not_find_the_rows_of_the_old_in_the_cache(dev: Dev, registered: Outcome) -> None:
+    """The URI is the same, and Prepare has run for it: its answer is about other bytes."""
+    place = {"Bucket": dev.outputs.buckets.data.name, "Key": dev.data.key}
+    other = dev.data.content + dev.golden.content.splitlines()[1] + b"\n"  # a golden row, which only Prepare finds
+    s3, digest = dev.session.client("s3"), hashlib.sha256(other).hexdigest()
+    s3.put_object(**place, Body=other)
+    try:
+        outcome = dev.train("overwritten", DataVersion=digest)
+    finally:
+        s3.put_object(**place, Body=dev.data.content)
+    error = executions.explain(dev.session.client("sagemaker"), outcome)
+    assert isinstance(error, IntegrityError)
+    assert error.message.startswith("step Prepare: 1 rows are in the training data and in the golden set")
+    assert not any(step.cache_hit for step in outcome.steps)
 
 
 @pytest.fixture

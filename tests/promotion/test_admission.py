@@ -287,6 +287,7 @@ def test_a_candidate_that_the_gates_refuse_is_in_the_ledger_with_margins_digests
     def judge(auc: float) -> dict[str, Any]:
         files: dict[str, Any] = {"environment/outputs.json": prod.outputs.model_dump(mode="json"), "record/candidate.json": record}
         files |= {"candidate/evaluation.json": {**evaluation, "metrics": {**others, "auc": auc}}, "champion/evaluation.json": champion}
+        files |= {"standing/champion.json": {"kind": "none", "model_package_arn": "", "artefact_sha256": ""}}
         for name, value in files.items():
             path = tmp_path / "processing" / "input" / name
             path.parent.mkdir(parents=True, exist_ok=True)
