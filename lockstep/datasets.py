@@ -15,7 +15,7 @@ from infra.errors import ConfigError, IntegrityError, PreflightError
 from infra.outputs import EnvironmentOutputs
 from pipelines.contract import Record, write_csv
 from pipelines.jobs.prepare import is_golden
-from pipelines.workload import Workload, load_workload
+from pipelines.workload import Workload, current_key, load_workload
 
 KINDS = {"datasets": "data.csv", "golden": "golden.csv"}
 
@@ -86,7 +86,7 @@ def push(session: Any, outputs: EnvironmentOutputs, file: DataFile) -> Pushed:
     elif hashlib.sha256(_read(s3, bucket, file.key) or b"").hexdigest() != file.sha256:
         raise IntegrityError("the object at this content address holds other bytes", where=uri, remedy="Delete it and push again.")
     pointer = json.dumps({"sha256": file.sha256, "uri": uri, "rows": file.rows}, sort_keys=True).encode()
-    pointer_key = f"{file.kind}/{file.workload}/current.json"
+    pointer_key = current_key(file.kind, file.workload)
     if _read(s3, bucket, pointer_key) != pointer:
         s3.put_object(Bucket=bucket, Key=pointer_key, Body=pointer, ContentType="application/json", **encryption)
     return Pushed(file.kind, uri, file.sha256, file.rows, sent)
@@ -94,7 +94,7 @@ def push(session: Any, outputs: EnvironmentOutputs, file: DataFile) -> Pushed:
 
 def current(session: Any, outputs: EnvironmentOutputs, kind: str, workload: str) -> dict[str, Any]:
     """`{"sha256", "uri", "rows"}` of the present data of a kind. Raises PreflightError if none was pushed."""
-    bucket, key = outputs.buckets.data.name, f"{kind}/{workload}/current.json"
+    bucket, key = outputs.buckets.data.name, current_key(kind, workload)
     body = _read(session.client("s3"), bucket, key)
     if body is None:
         raise PreflightError(

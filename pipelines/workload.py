@@ -106,6 +106,11 @@ def load_workload(name: str | None = None) -> Workload:
     return Workload(spec=load_spec(folder), contract=load_contract(folder / "contract.yaml"), folder=folder, package=package)
 
 
+def current_key(kind: str, workload: str) -> str:
+    """Where an environment's data bucket names its present data of a kind (`datasets` or `golden`): JSON with `uri`, `sha256`, `rows`."""
+    return f"{kind}/{workload}/current.json"
+
+
 def load_spec(folder: Path) -> Spec:
     """`workload.yaml` of a workload's folder. Raises ConfigError if it is missing or wrong."""
     path = folder / "workload.yaml"

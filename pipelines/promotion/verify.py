@@ -30,6 +30,7 @@ from pipelines.promotion.evidence import check_released, evidence_key
 from pipelines.promotion.journal import Journal
 from pipelines.promotion.refusals import Asked
 from pipelines.promotion.seam import Aws
+from pipelines.workload import current_key
 
 _CHUNK = 1 << 20
 
@@ -140,9 +141,6 @@ def _check_all(
             lambda: preflight.check_object(aws, bucket, key, candidate.digest("artefact-sha256"), lambda: None), f"s3://{bucket}/{key}"
         )
 
-    def golden() -> None:
-        preflight.check_object(aws, *split_s3(claim.golden_uri, "--golden-uri"), claim.golden_sha256, lambda: None)
-
     def judged(key: str, check: Callable[[bytes | None], Any]) -> Callable[[], None]:
         def read() -> None:
             place = report_place(candidate, key, source.artefacts_bucket.name)
@@ -160,7 +158,7 @@ def _check_all(
         lambda: _check_names(source, outputs, candidate, claim, source_image, target_image),
         artefact,
         image,
-        golden,
+        lambda: _check_golden(aws, outputs, claim),
         judged("gates-uri", lambda text: check_gates(text, candidate, candidate.value("gates-uri"))),
         judged("evaluation-uri", lambda text: check_evaluation(text, candidate, candidate.value("evaluation-uri"))),
         lambda: _check_evidence(aws, source, candidate),
@@ -171,6 +169,27 @@ def _check_all(
         lambda: resources.refuse_bad_alarms(aws, outputs),
     ]
     preflight.check_all(checks)
+
+
+def _check_golden(aws: Aws, outputs: EnvironmentOutputs, claim: Claim) -> None:
+    """What the candidate is judged by is this environment's choice, not that of the one who starts the admission."""
+    bucket, key = outputs.buckets.data.name, current_key("golden", outputs.workload)
+    body = aws.read_object(bucket, key)
+    if body is None:
+        raise PreflightError(
+            f"{outputs.environment} has no golden set of {outputs.workload}",
+            where=f"s3://{bucket}/{key}",
+            remedy=f"Push it with `lockstep data push {outputs.environment} {outputs.workload}`.",
+        )
+    present = json.loads(body)
+    if (claim.golden_uri, claim.golden_sha256) != (present["uri"], present["sha256"]):
+        raise IntegrityError(
+            f"the admission names {claim.golden_uri} with SHA-256 {claim.golden_sha256}; "
+            f"the golden set of {outputs.environment} is {present['uri']} with {present['sha256']}",
+            where="--golden-uri",
+            remedy="Start the admission with `lockstep promote`, which names the present golden set.",
+        )
+    preflight.check_object(aws, *split_s3(claim.golden_uri, "--golden-uri"), claim.golden_sha256, lambda: None)
 
 
 def _check_names(

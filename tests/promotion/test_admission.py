@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -76,8 +77,6 @@ def released(staging: Site, answer: str) -> str:
 
 
 def claim(staging: Site, prod: Site, package: str, **changes: str) -> Claim:
-    import hashlib
-
     digest = staging.image.rpartition("@")[2]
     golden = hashlib.sha256(GOLDEN).hexdigest()
     values = {
@@ -87,7 +86,13 @@ def claim(staging: Site, prod: Site, package: str, **changes: str) -> Claim:
         "golden_uri": prod.put(f"golden/tiny/{golden}/golden.csv", GOLDEN, prod.outputs.buckets.data.name),
         "golden_sha256": golden,
     }
+    choose_golden(prod, values["golden_uri"], golden)
     return Claim(**{**values, **changes})
+
+
+def choose_golden(prod: Site, uri: str, digest: str) -> None:
+    """As `lockstep data push` does."""
+    prod.put("golden/tiny/current.json", json.dumps({"uri": uri, "sha256": digest, "rows": 1}).encode(), prod.outputs.buckets.data.name)
 
 
 def role_of(prod: Site) -> Any:
@@ -199,8 +204,26 @@ def test_a_claim_about_another_image_is_refused(chain: tuple[Site, Site]) -> Non
 def test_golden_data_that_is_not_what_its_digest_names_is_refused(chain: tuple[Site, Site]) -> None:
     staging, prod = chain
     package = released(staging, "golden")
+    asked = claim(staging, prod, package, golden_sha256="0" * 64)
+    choose_golden(prod, asked.golden_uri, "0" * 64)
     with pytest.raises(IntegrityError, match="its bytes have SHA-256"):
-        admit(role_of(prod), prod.outputs, claim(staging, prod, package, golden_sha256="0" * 64))
+        admit(role_of(prod), prod.outputs, asked)
+
+
+def test_who_starts_an_admission_does_not_choose_the_golden_data(chain: tuple[Site, Site]) -> None:
+    staging, prod = chain
+    package = released(staging, "golden of my own")
+    data = prod.outputs.buckets.data.name
+    easy = b"a,b\n3,4\n"
+    mine = {"golden_uri": prod.put("golden/tiny/mine/golden.csv", easy, data), "golden_sha256": hashlib.sha256(easy).hexdigest()}
+    for changes in (mine, {"golden_uri": mine["golden_uri"]}):
+        with pytest.raises(IntegrityError, match="the golden set of prod is s3://") as raised:
+            admit(role_of(prod), prod.outputs, claim(staging, prod, package, **changes))
+        assert raised.value.where == "--golden-uri"
+    asked = claim(staging, prod, package)
+    prod.s3.delete_object(Bucket=data, Key="golden/tiny/current.json")
+    with pytest.raises(PreflightError, match="prod has no golden set of tiny"):
+        admit(role_of(prod), prod.outputs, asked)
 
 
 def test_what_would_stop_the_release_stops_the_admission_before_anything_is_copied(chain: tuple[Site, Site]) -> None:
