@@ -41,7 +41,10 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 @pytest.fixture(scope="session")
 def chain(rehearsal: Rehearsal) -> Rehearsal:
-    """dev and staging deployed, with the images and data that they need."""
+    """dev and staging deployed, with the images and data that they need. How long a request takes on a busy machine is no verdict here."""
+    patient = {("alarms", guard, "latencyP99Milliseconds"): 60_000 for guard in ("endpoint", "release")}
+    for environment in ("dev", "staging"):
+        rehearsal.edit(environment, patient)
     rehearsal.up("dev", "staging")
     rehearsal.lockstep("image", "push", "dev").ok()
     rehearsal.lockstep("image", "push", "staging", "--toolkit").ok()
