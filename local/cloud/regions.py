@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-import botocore.session
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 from moto.core.utils import get_service_model
 
 from local.cloud.aws_errors import CloudError
@@ -13,8 +14,9 @@ from local.cloud.aws_errors import CloudError
 @cache
 def regions() -> frozenset[str]:
     """Regions of the partition `aws`, which is the one that the embedded cloud stands for."""
-    session = botocore.session.Session()
-    return frozenset((*session.get_available_regions("ec2", partition_name="aws"), "aws-global"))
+    # Not by a session, which would read the shell's profile.
+    known = EndpointResolver(create_loader().load_data("endpoints"))
+    return frozenset((*known.get_available_endpoints("ec2", partition_name="aws"), "aws-global"))
 
 
 def check_region(service: str, region: str) -> None:
