@@ -20,7 +20,7 @@ __all__ = ["account", "aws", "cloud", "lab", "localstack", "push_image"]
 
 ACCOUNT = "111111111111"
 REGION = "us-east-1"
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 TRUST = {
     "Version": "2012-10-17",

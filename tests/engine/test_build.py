@@ -101,7 +101,7 @@ def test_two_builders_build_once(machine: Path) -> None:
     with (machine / "go-on").open("w") as go_on:  # opens when one go reads
         waiting = _first_that_says(builders, "waiting for it")
         go_on.write("\n")
-    assert [builder.wait(30) for builder in builders] == [0, 0]
+    assert [builder.wait(90) for builder in builders] == [0, 0]
     for builder in builders:
         assert builder.stderr is not None
         builder.stderr.close()

@@ -63,7 +63,7 @@ class Runner:
     def close(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(90)
 
 
 @pytest.fixture(scope="module")

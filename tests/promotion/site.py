@@ -304,7 +304,7 @@ class Site:
     def describe(self) -> dict[str, Any]:
         return dict(self.sagemaker.describe_endpoint(EndpointName=self.outputs.endpoint.name))
 
-    def settled(self, deadline: float = 60) -> dict[str, Any]:
+    def settled(self, deadline: float = 90) -> dict[str, Any]:
         end = time.monotonic() + deadline
         while (described := self.describe())["EndpointStatus"] not in {"InService", "Failed"}:
             assert time.monotonic() < end, described
@@ -369,4 +369,4 @@ class Site:
                 yield found
             finally:
                 ended.set()
-                thread.join(30)
+                thread.join(90)

@@ -274,7 +274,7 @@ def test_what_would_stop_the_release_stops_the_admission_before_anything_is_copi
 
 
 def _await_state(site: Site, alarm: str, state: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while (seen := site.cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"]) != state:
         assert time.monotonic() < end, seen
         time.sleep(0.02)

@@ -32,7 +32,7 @@ def prepare(lab: Any, runtime: ContainerRuntime, uri: str) -> Any:
 def output(runtime: ContainerRuntime, prepared: Any, folder: Path, **options: Any) -> tuple[int | None, list[str]]:
     lines: list[str] = []
     process = runtime.spawn(prepared, environment=options.pop("environment", {}), base_dir=folder / "ml", log=lines.append, **options)
-    return process.wait(30), lines
+    return process.wait(90), lines
 
 
 class TestImages:
@@ -123,10 +123,10 @@ class TestProcesses:
         process = runtime.spawn(
             image, command=["serve"], environment={}, base_dir=tmp_path, log=lambda _: up.set(), on_exit=lambda p: exits.append(p.poll())
         )
-        assert up.wait(30)
+        assert up.wait(90)
         assert process.poll() is None
         process.terminate()
-        assert process.wait(30) == 7
+        assert process.wait(90) == 7
         assert process.poll() == 7
 
     def test_no_process_outlives_a_cloud_that_is_killed(self, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ class TestProcesses:
         os.kill(cloud.pid, signal.SIGKILL)
         cloud.wait()
         cloud.stdout.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while is_running(child) and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         assert not is_running(child)

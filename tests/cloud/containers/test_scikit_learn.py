@@ -65,7 +65,7 @@ def serving(lab: Any, folder: Path, code: str) -> Iterator[Callable[..., tuple[i
     prepared = runtime.prepare(IMAGE, account=ACCOUNT, region=REGION, role_arn=lab.role)
     process = runtime.spawn(prepared, command=["serve"], environment=environment, base_dir=folder, log=line)
     try:
-        assert up.wait(30), lines
+        assert up.wait(90), lines
 
         def ask(method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, str, str]:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -78,7 +78,7 @@ def serving(lab: Any, folder: Path, code: str) -> Iterator[Callable[..., tuple[i
         yield ask
     finally:
         process.kill()
-        assert process.wait(30) is not None
+        assert process.wait(90) is not None
 
 
 def test_the_users_functions_answer(lab: Any, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_script_that_can_not_load_its_model_ends(lab: Any, tmp_path: Path, cod
     prepared = runtime.prepare(IMAGE, account=ACCOUNT, region=REGION, role_arn=lab.role)
     lines: list[str] = []
     process = runtime.spawn(prepared, command=["serve"], environment={}, base_dir=tmp_path, log=lines.append)
-    assert process.wait(30) == 1
+    assert process.wait(90) == 1
     assert reason in lines[-1]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 
 
 def code(call: Any, **arguments: Any) -> str:

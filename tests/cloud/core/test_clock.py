@@ -124,7 +124,7 @@ def test_who_waits_for_time_that_is_held_does_not_busy_the_machine() -> None:
         assert waiter.is_alive()
         assert looks < 10 + 1000 * (time.monotonic() - begun)
         tether.pull(1000)
-        waiter.join(10)
+        waiter.join(90)
         assert not waiter.is_alive()
 
 
@@ -138,7 +138,7 @@ def test_a_machine_that_stood_still_has_missed_nothing() -> None:
     assert clock.time() - begin == pytest.approx(5)
     came = threading.Event()
     clock.call_later(60, came.set)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not came.wait(0.005):
         assert time.monotonic() < deadline, "time does not go on"
         ticks.now += 0.01
@@ -174,7 +174,7 @@ def test_a_wait_ends_when_time_is_advanced(event: threading.Event | None) -> Non
     waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600, event)))
     waiter.start()
     clock.set(advance=7200)
-    waiter.join(10)
+    waiter.join(90)
     assert answers == [True]
 
 
@@ -185,7 +185,7 @@ def test_a_wait_ends_early_when_its_event_is_set() -> None:
     waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600, event)))
     waiter.start()
     event.set()
-    waiter.join(10)
+    waiter.join(90)
     assert answers == [False]
 
 
@@ -212,7 +212,7 @@ def test_a_closed_clock_lets_all_waits_go() -> None:
     waiter = threading.Thread(target=lambda: answers.append(clock.wait_until(clock.time() + 3600)))
     waiter.start()
     clock.close()
-    waiter.join(10)
+    waiter.join(90)
     assert answers == [False]
 
 
@@ -224,6 +224,6 @@ def test_calls_are_made_when_due_and_not_when_cancelled() -> None:
     clock.call_later(10, lambda: made.append("cancelled")).cancel()
     assert not done.is_set()
     clock.set(advance=60)
-    assert done.wait(10)
+    assert done.wait(90)
     assert made == ["late"]
     clock.close()

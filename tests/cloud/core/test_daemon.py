@@ -16,7 +16,7 @@ import pytest
 from local.cloud.processes import Processes
 
 ROOT = Path(__file__).parents[3]
-DEADLINE = 30.0
+DEADLINE = 90.0
 
 
 def until(condition: Callable[[], object]) -> None:

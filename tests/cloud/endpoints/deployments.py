@@ -20,7 +20,7 @@ def canary(wait: int = 240, termination: int = 60, value: int = 50, alarms: tupl
     return config
 
 
-def until(condition: Callable[[], Any], timeout: float = 20) -> Any:
+def until(condition: Callable[[], Any], timeout: float = 90) -> Any:
     """Awaits a condition; the value it gave."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

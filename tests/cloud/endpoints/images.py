@@ -128,7 +128,7 @@ class Site:
 
         return backends[ACCOUNT][REGION].servings[name]
 
-    def settled(self, name: str, timeout: float = 30) -> dict[str, Any]:
+    def settled(self, name: str, timeout: float = 90) -> dict[str, Any]:
         """Waits for the end of what is under way; the endpoint's description."""
         assert self.serving(name).idle.wait(timeout), f"{name} did not settle: {self.sagemaker.describe_endpoint(EndpointName=name)}"
         return dict(self.sagemaker.describe_endpoint(EndpointName=name))

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from local.cloud.context import Cloud, CloudSession
 from tests.cloud.aws import REGION
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 
 
 def until(look: Callable[[], Any]) -> Any:

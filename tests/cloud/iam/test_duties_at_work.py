@@ -129,7 +129,7 @@ class Environment:
             },
             NetworkConfig={"VpcConfig": NETWORK, **(encryption if encryption is not None else ENCRYPTED)},
         )
-        assert backends[self.names.account_id][self.names.region].job("Processing", name).done.wait(30)
+        assert backends[self.names.account_id][self.names.region].job("Processing", name).done.wait(90)
         return dict(self.admin.describe_processing_job(ProcessingJobName=name))
 
     def model(self, isolation: dict[str, bool] | None = None) -> str:
@@ -158,10 +158,10 @@ class Environment:
         name = self.config()
         self.admin.create_endpoint(EndpointName=name, EndpointConfigName=name)
         serving = backends[self.names.account_id][self.names.region].servings[name]
-        assert serving.idle.wait(30)
+        assert serving.idle.wait(90)
         described = dict(self.admin.describe_endpoint(EndpointName=name))
         self.admin.delete_endpoint(EndpointName=name)
-        assert serving.idle.wait(30)
+        assert serving.idle.wait(90)
         return described
 
 
@@ -360,7 +360,7 @@ def test_an_update_is_refused_to_who_may_not_grant_its_key_or_whose_role_sees_no
     first, second = environment.config(), environment.config()
     name = environment.names.endpoint
     environment.admin.create_endpoint(EndpointName=name, EndpointConfigName=first)
-    assert backends[environment.names.account_id][environment.names.region].servings[name].idle.wait(30)
+    assert backends[environment.names.account_id][environment.names.region].servings[name].idle.wait(90)
     alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
 
     def update() -> None:

@@ -188,7 +188,7 @@ class TestEnds:
 
     def test_stop_ends_a_running_job(self, lab: Any, image: str) -> None:
         lab.sagemaker.create_processing_job(**lab.processing("stopped", image, HANG))
-        assert when_line(lab, "stopped", "up").wait(30)
+        assert when_line(lab, "stopped", "up").wait(90)
         lab.sagemaker.stop_processing_job(ProcessingJobName="stopped")
         assert lab.ended("Processing", "stopped")["ProcessingJobStatus"] == "Stopped"
         with pytest.raises(ClientError, match="The request was rejected because the processing job is in status Stopped"):
@@ -198,7 +198,7 @@ class TestEnds:
         lab.sagemaker.create_processing_job(
             **lab.processing("stubborn", image, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + HANG)
         )
-        assert when_line(lab, "stubborn", "up").wait(30)
+        assert when_line(lab, "stubborn", "up").wait(90)
         lab.job("Processing", "stubborn").stop_grace = 0.2
         lab.sagemaker.stop_processing_job(ProcessingJobName="stubborn")
         assert lab.ended("Processing", "stubborn")["ProcessingJobStatus"] == "Stopped"

@@ -119,7 +119,7 @@ def test_no_more_than_four_jobs_run_at_once_and_a_waiting_one_can_be_stopped(lab
         ups.append((name, seen))
     for name, seen in ups:
         stored = lab.job("Training", name)
-        assert seen.wait(30) or stored.process is not None
+        assert seen.wait(90) or stored.process is not None
     lab.sagemaker.create_training_job(**lab.training("crowd-late", image))
     late = lab.sagemaker.describe_training_job(TrainingJobName="crowd-late")
     assert (late["TrainingJobStatus"], late["SecondaryStatus"]) == ("InProgress", "Starting")

@@ -44,7 +44,7 @@ def test_a_model_is_made_and_registered_with_what_earlier_steps_left(lab: Any) -
     lab.sagemaker.create_pipeline(PipelineName="models", PipelineDefinition=text, RoleArn=lab.role)
     arn = lab.sagemaker.start_pipeline_execution(PipelineName="models")["PipelineExecutionArn"]
     execution = backends[ACCOUNT][REGION].execution(arn)
-    assert execution.done.wait(30)
+    assert execution.done.wait(90)
     listed = lab.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")["PipelineExecutionSteps"]
     assert [(step["StepName"], step["StepStatus"]) for step in listed] == [("Make", "Succeeded"), ("Register", "Succeeded")], listed
     (made,) = lab.sagemaker.list_models()["Models"]
