@@ -10,10 +10,11 @@ import pytest
 from docker.errors import DockerException
 from hypothesis import HealthCheck, settings
 
-_OFFICIAL_PROVIDER = os.environ.get("LOCKSTEP_OFFICIAL_PROVIDER", "")
+_OFFICIAL_PROVIDER = "LOCKSTEP_OFFICIAL_PROVIDER"
 
-# What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend.
-for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_"))]:
+# What the shell says must not reach a test: neither another cloud, nor another person's credentials, nor a Pulumi backend. Where the
+# official provider lies, this file asks again in each worker.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "LOCKSTEP_", "PULUMI_")) and name != _OFFICIAL_PROVIDER]:
     del os.environ[_name]
 os.environ |= {
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -35,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--official-provider",
         metavar="FOLDER",
-        default=_OFFICIAL_PROVIDER,
+        default=os.environ.get(_OFFICIAL_PROVIDER, ""),
         help="a Terraform plugin folder that holds hashicorp/aws, for tests/official; default: LOCKSTEP_OFFICIAL_PROVIDER",
     )
 
