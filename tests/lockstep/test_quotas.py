@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from infra.errors import PreflightError
 from lockstep import promotions, quotas
 from lockstep.promotions import Place
+from tests.lockstep.denied import Denied
 from tests.promotion.conftest import SPEED
 from tests.promotion.site import Site
 
@@ -61,18 +62,9 @@ def test_both_fleets_must_fit(site: Site, allow: Any) -> None:
 
 
 def test_a_quota_that_can_not_be_read_is_said_and_stops_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    class Denied:
-        def client(self, service: str) -> Any:
-            made = site.session.client(service)
-            if service == "service-quotas":
-                made.meta.events.register("before-call", self.refuse)
-            return made
-
-        def refuse(self, **_: Any) -> None:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListServiceQuotas")
-
-    assert "could not be checked" in str(quotas.check(Denied(), site.outputs))
-    promotions.make_sure_it_can_start(Place(site.outputs, Denied()))
+    denied = Denied(site.session, "service-quotas")
+    assert "could not be checked" in str(quotas.check(denied, site.outputs))
+    promotions.make_sure_it_can_start(Place(site.outputs, denied))
     assert "warning: it could not be checked" in capsys.readouterr().err
     unknown = site.outputs.model_copy(update={"serving": site.outputs.serving.model_copy(update={"instance_type": "ml.new.large"})})
     assert "knows no 'ml.new.large for endpoint usage'" in str(quotas.check(site.session, unknown))

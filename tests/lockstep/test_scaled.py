@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
-from botocore.exceptions import ClientError
 
 from infra.errors import PreflightError
 from lockstep import promotions, scaled
 from lockstep.promotions import Place
+from tests.lockstep.denied import Denied
 from tests.promotion.conftest import SPEED
 from tests.promotion.site import Site
 
@@ -42,17 +42,8 @@ def live_type(site: Site) -> str:
 
 
 def test_rights_that_do_not_reach_are_said_and_stop_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    class Denied:
-        def client(self, service: str) -> Any:
-            made = site.session.client(service)
-            if service == "application-autoscaling":
-                made.meta.events.register("before-call", self.refuse)
-            return made
-
-        def refuse(self, **_: Any) -> None:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeScalableTargets")
-
-    promotions.make_sure_it_can_start(Place(site.outputs, Denied()))
+    denied = Denied(site.session, "application-autoscaling")
+    promotions.make_sure_it_can_start(Place(site.outputs, denied))
     assert "warning: it could not be checked whether autoscaling lets the instance type change" in capsys.readouterr().err
 
 

@@ -11,14 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from infra.outputs import EnvironmentOutputs
 from lockstep import datasets
 from lockstep.datasets import DataFile
 from pipelines.jobs import evaluate, prepare
 from pipelines.jobs.place import base, input_folder
 from pipelines.serving.handler import Handler, load_handler
+from tests.promotion.environment import make_outputs
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "111111111111.dkr.ecr.us-east-1.amazonaws.com/lockstep-dev-workload@sha256:" + "a" * 64
+
+
+def environment() -> EnvironmentOutputs:
+    return make_outputs().model_copy(update={"workload": "mortgage"})
 
 
 @pytest.fixture(scope="session")

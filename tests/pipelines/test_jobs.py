@@ -13,16 +13,14 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from infra.errors import GateRefused, IntegrityError, PreflightError
-from infra.outputs import EnvironmentOutputs
+from infra.errors import GateRefused, IntegrityError
 from lockstep.datasets import DataFile
 from pipelines import baseline as baselines
 from pipelines.gates import judge, parse_gates
-from pipelines.jobs import champion, evaluate, gates, prepare, register, train, validate
+from pipelines.jobs import evaluate, gates, prepare, register, train, validate
 from pipelines.jobs.place import run_processing, run_training
 from pipelines.promotion.outcome import parse_exit_message
-from tests.pipelines.conftest import IMAGE
-from tests.promotion.environment import make_outputs
+from tests.pipelines.conftest import IMAGE, environment
 
 Job = Callable[..., Path]
 Exported = tuple[DataFile, DataFile]
@@ -236,57 +234,6 @@ def test_a_champion_that_does_not_exist_is_not_applicable(job: Job) -> None:
     evaluate.main(["--subject", "champion", "--image", IMAGE])
     found = json.loads((folder / "processing/output/evaluation/evaluation.json").read_text())
     assert found == {"applicable": False, "subject": "champion", "kind": "none"}
-
-
-def environment() -> EnvironmentOutputs:
-    return make_outputs().model_copy(update={"workload": "mortgage"})
-
-
-class Service:
-    """The few answers of SageMaker and S3 that `determine` reads."""
-
-    def __init__(self, config: str, releases: int = 0, image: str = IMAGE, model: str = f"s3://a/models/{'b' * 64}/model.tar.gz") -> None:
-        self.config, self.releases, self.image, self.model = config, releases, image, model
-
-    def client(self, _name: str) -> Service:
-        return self
-
-    def describe_endpoint(self, **_: str) -> dict[str, Any]:
-        return {"EndpointConfigName": self.config}
-
-    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
-        return {"KeyCount": self.releases}
-
-    def describe_endpoint_config(self, **_: str) -> dict[str, Any]:
-        return {"ProductionVariants": [{"ModelName": "m"}]}
-
-    def describe_model(self, **_: str) -> dict[str, Any]:
-        return {"ModelArn": "arn:model", "PrimaryContainer": {"Image": self.image, "ModelDataUrl": self.model}}
-
-    def list_tags(self, **_: str) -> dict[str, Any]:
-        return {"Tags": []}
-
-
-def determine(service: Service) -> dict[str, str]:
-    return champion.determine(service, environment(), candidate_image="mine", candidate_model_uri="s3://mine/model.tar.gz")
-
-
-def test_there_is_no_champion_only_before_the_first_release() -> None:
-    bootstrap = environment().endpoint.bootstrap_config_name
-    assert determine(Service(bootstrap))["kind"] == "none"
-    with pytest.raises(PreflightError, match="the champion is missing"):
-        determine(Service(bootstrap, releases=1))
-
-
-def test_the_champion_is_what_the_endpoint_serves() -> None:
-    found = determine(Service("release-1", releases=1))
-    assert (found["kind"], found["image"], found["artefact_sha256"]) == ("release", IMAGE, "b" * 64)
-
-
-@pytest.mark.parametrize("service", [Service("release-1", image="repo:latest"), Service("release-1", model="s3://a/model.tar.gz")])
-def test_a_champion_that_is_not_pinned_is_an_error(service: Service) -> None:
-    with pytest.raises(IntegrityError, match="what serves is not pinned"):
-        determine(service)
 
 
 REGISTER = ["--evaluation-uri", "s3://x/evaluation", "--gates-uri", "s3://x/gates", "--image", IMAGE, "--requested-by", "arn:aws:sts::1:x",

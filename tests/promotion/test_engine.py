@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.errors import ConflictError, IntegrityError, OutcomeUnknown, PreflightError
+from infra.errors import ConflictError, OutcomeUnknown, PreflightError
 from pipelines.promotion.engine import Engine
 from pipelines.promotion.outcome import Outcome
-from pipelines.promotion.pace import Pace, Patience
 from pipelines.promotion.plan import Order
 from tests.promotion.fake import FakeAws, Killed
 from tests.promotion.flow import assert_converged, ledger, leftovers, release, run
@@ -43,48 +40,6 @@ def test_evidence_says_what_was_released_from_what_and_why() -> None:
     assert story["judged"]["gates"]["passed"] is True
     assert [call["call"] for call in story["calls"]][:3] == ["Create model", "Create config", "PutMetricAlarm"]
     assert world.packages[arn]["ModelLifeCycle"]["StageStatus"] == "Released"
-
-
-@pytest.mark.parametrize("report", ["gates", "evaluation"])
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("artefact_sha256", "0" * 64, "is of artefact 0000"),
-        ("image", f"registry/other@sha256:{'1' * 64}", "is of image sha256:1111"),
-        ("golden_sha256", "2" * 64, "is of golden data 2222"),
-        ("golden_sha256", None, "is of golden data None"),
-    ],
-)
-def test_a_report_about_something_else_lets_nothing_in(report: str, field: str, value: str | None, words: str) -> None:
-    world = World()
-    arn = world.add_package(1)
-    place = (world.outputs.buckets.artefacts.name, f"evidence/1/{report}.json")
-    world.objects[place] = json.dumps({**json.loads(world.objects[place]), field: value}).encode()
-    with pytest.raises(IntegrityError, match=words) as raised:
-        run(world, release(arn))
-    assert raised.value.where == f"s3://{place[0]}/{place[1]}"
-    assert world.updates == []
-
-
-@pytest.mark.parametrize("key", ["gates-uri", "evaluation-uri"])
-def test_a_report_from_a_bucket_that_others_may_write_lets_nothing_in(key: str) -> None:
-    world = World()
-    place = (world.outputs.buckets.artefacts.name, f"evidence/1/{key.removesuffix('-uri')}.json")
-    arn = world.add_package(1, **{key: f"s3://elsewhere/{place[1]}"})
-    world.objects["elsewhere", place[1]] = world.objects[place]
-    with pytest.raises(IntegrityError, match=f"{key} lies outside its environment's bucket {place[0]}"):
-        run(world, release(arn))
-    assert world.updates == []
-
-
-def test_evidence_holds_the_digests_of_both_reports() -> None:
-    world = World()
-    run(world, release(world.add_package(1)))
-    (story,) = ledger(world, "promotions/")
-    for report in ("gates", "evaluation"):
-        body = world.objects[world.outputs.buckets.artefacts.name, f"evidence/1/{report}.json"]
-        assert story["judged"][f"{report}_sha256"] == hashlib.sha256(body).hexdigest()
-        assert story["judged"][report] == json.loads(body)
 
 
 def test_a_release_that_fails_on_traffic_is_rolled_back_and_says_why() -> None:
@@ -414,35 +369,3 @@ def test_an_update_that_was_refused_changed_nothing_and_leaves_nothing() -> None
     assert leftovers(world) == []
     assert world.live == world.outputs.endpoint.bootstrap_config_name
     assert run(world, release(arn)).ending == "released"
-
-
-def test_looks_are_paced_by_the_services_clock() -> None:
-    """On a clock thirty times as fast as ours, ten of its seconds are a third of one of ours."""
-
-    class Sleeper(FakeAws):
-        slept: tuple[float, ...] = ()
-
-        def sleep(self, seconds: float) -> None:
-            self.slept += (seconds,)
-
-    world = World()
-    aws, here = Sleeper(world), [0.0]
-    pace = Pace(aws, every=10.0, local=lambda: here[0])
-    pace.pause()
-    here[0], aws._now = 1.0, 30.0
-    pace.pause()
-    here[0], aws._now = 2.0, 2000.0
-    pace.pause()
-    assert aws.slept[0] < 0.1
-    assert aws.slept[1] == pytest.approx(1 / 3)
-    assert aws.slept[2] == pytest.approx(0.1)
-
-
-def test_patience_is_spent_by_time_and_looks_together() -> None:
-    """A run that stood still for an hour has not looked for an hour."""
-    aws = FakeAws(World())
-    patience = Patience(aws, 30)
-    assert not patience.spent()
-    aws._now += 3600
-    assert [patience.spent() for _ in range(3)] == [False, False, True]
-    assert patience.waited() == 3600

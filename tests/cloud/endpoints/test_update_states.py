@@ -37,6 +37,14 @@ def alarm_on_errors(site: Site, name: str, endpoint: str, config: str) -> str:
     return name
 
 
+def alarm_without_data(site: Site, name: str, missing: str = "ignore") -> None:
+    """An alarm whose state is what a test sets, or what `missing` makes of data that never come."""
+    site.cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
+        ComparisonOperator="GreaterThanThreshold", TreatMissingData=missing,
+    )  # fmt: skip
+
+
 def pair(site: Site, name: str, environment: dict[str, str] | None = None, count: int = 2) -> tuple[str, str]:
     blue, green = site.config(f"{name}-blue", count=count), site.config(f"{name}-green", environment, count=count)
     site.endpoint(name, blue)
@@ -98,10 +106,7 @@ def test_an_alarm_that_real_errors_trip_takes_everything_back(site: Site) -> Non
 
 def test_an_alarm_during_the_last_bake_takes_everything_back_too(site: Site) -> None:
     blue, green = pair(site, "late", count=1)
-    site.cloudwatch.put_metric_alarm(
-        AlarmName="late", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
-    )  # fmt: skip
+    alarm_without_data(site, "late")
     site.sagemaker.update_endpoint(EndpointName="late", EndpointConfigName=green, DeploymentConfig=canary(0, 3600, alarms=("late",)))
     until(lambda: "TerminationWaitInSeconds" in str(baking(site, "late")()))
     assert site.ask("late")["name"] == green
@@ -125,10 +130,7 @@ def test_a_bake_that_time_leaps_over_still_ends_on_what_its_alarms_say(site: Sit
 
 def test_an_alarm_that_rings_while_blue_is_deleted_takes_everything_back_though_it_is_ok_again(site: Site) -> None:
     blue, green = pair(site, "leaving", count=1)
-    site.cloudwatch.put_metric_alarm(
-        AlarmName="leaving", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
-    )  # fmt: skip
+    alarm_without_data(site, "leaving")
     alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "leaving"}]}}
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(site.ask, "leaving", b"sleep 2.5")  # blue is drained for as long
@@ -149,10 +151,7 @@ def test_an_alarm_that_rings_while_blue_is_deleted_takes_everything_back_though_
 def test_an_alarm_that_was_in_alarm_before_is_a_switch(site: Site, switch: Any, serves: str) -> None:
     name = f"before-{serves}"
     pair(site, name, count=1)
-    site.cloudwatch.put_metric_alarm(
-        AlarmName=name, Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="breaching",
-    )  # fmt: skip
+    alarm_without_data(site, name, missing="breaching")
     until(lambda: site.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
     site.serving(name).switches = Switches(alarm_before=switch)
     site.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=f"{name}-green", DeploymentConfig=canary(60, 0, alarms=(name,)))
@@ -199,10 +198,7 @@ def test_rolling_replaces_in_batches_and_takes_back_what_it_did(site: Site) -> N
     config: dict[str, Any] = {"RollingUpdatePolicy": policy}
     site.sagemaker.update_endpoint(EndpointName="roll", EndpointConfigName=green, DeploymentConfig=config)
     assert site.settled("roll")["EndpointConfigName"] == green
-    site.cloudwatch.put_metric_alarm(
-        AlarmName="roll", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
-    )  # fmt: skip
+    alarm_without_data(site, "roll")
     config["RollingUpdatePolicy"]["WaitIntervalInSeconds"] = 3600
     config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": "roll"}]}
     site.sagemaker.update_endpoint(EndpointName="roll", EndpointConfigName=blue, DeploymentConfig=config)
@@ -216,10 +212,7 @@ def test_rolling_replaces_in_batches_and_takes_back_what_it_did(site: Site) -> N
 
 def test_a_rollback_that_fails_serves_a_mix_and_the_next_update_heals_it(site: Site) -> None:
     blue, green = pair(site, "mixed", count=2)
-    site.cloudwatch.put_metric_alarm(
-        AlarmName="mixed", Namespace="X", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.0,
-        ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
-    )  # fmt: skip
+    alarm_without_data(site, "mixed")
     policy = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}, "WaitIntervalInSeconds": 3600}
     config = {"RollingUpdatePolicy": policy, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "mixed"}]}}
     site.sagemaker.update_endpoint(EndpointName="mixed", EndpointConfigName=green, DeploymentConfig=config)
